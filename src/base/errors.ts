@@ -42,8 +42,8 @@ const catalogue = {
   'policy-invalid': { blame: 'operator', status: 0 },
   'credential-invalid': { blame: 'operator', status: 0 },
   'bind-failed': { blame: 'operator', status: 0 },
-  'usage': { blame: 'operator', status: 0 },
-  'internal': { blame: 'bug', status: 500 },
+  usage: { blame: 'operator', status: 0 },
+  internal: { blame: 'bug', status: 500 },
 } as const satisfies Record<string, Row>
 
 export type FaultCode = keyof typeof catalogue

@@ -48,13 +48,7 @@ export interface Driver {
   cut(): void
 }
 
-export type End =
-  | 'complete'
-  | 'client-left'
-  | 'upstream-failed'
-  | 'malformed'
-  | 'answered'
-  | 'cut'
+export type End = 'complete' | 'client-left' | 'upstream-failed' | 'malformed' | 'answered' | 'cut'
 
 /** Reports of one request. The gate implements it, only the engine calls it. */
 export interface Ticket {
