@@ -1,0 +1,228 @@
+// The only place that opens a connection to the container, whoever wants one: an engine's pool, an upgrade, a readiness
+// probe. A socket is handed over after its peer was judged, never before, so no byte of a request can reach somebody
+// whom the policy does not accept.
+//
+// Node's own verdict (socket.authorized) is never read: on a resumed session it means nothing. Sessions are not resumed
+// on this leg, so each connection shows a certificate and proves its key.
+
+import { createHash } from 'node:crypto'
+import { connect, type Socket } from 'node:net'
+import { type SecureContext, connect as tlsConnect, TLSSocket } from 'node:tls'
+import type { Clock } from '../base/clock.ts'
+import { describe, Fault, systemCode } from '../base/errors.ts'
+import type { Verdict } from '../gate/contract.ts'
+
+export interface Link {
+  readonly socket: Socket
+  readonly verdict: Verdict
+}
+
+export interface Dialer {
+  /** True where the leg is TLS and its peer judged. */
+  readonly verified: boolean
+  /**
+   * Opens and judges one connection; calls back once, later, with a link or with why there is none. The returned function
+   * gives up.
+   */
+  dial(done: (outcome: Link | Fault) => void): () => void
+  /** Is a verdict still good for one more request? */
+  valid(verdict: Verdict): boolean
+}
+
+export interface Reason {
+  readonly rule: string
+  readonly want: string
+  readonly got: string
+}
+
+/** What a judge finds about the chain that a peer showed. */
+export type Finding =
+  | { readonly accepted: true; readonly until: number }
+  | { readonly accepted: false; readonly reasons: readonly Reason[] }
+
+export interface Judge {
+  /** @param chain DER, leaf first, as the peer sent it */
+  judge(chain: readonly [Uint8Array, ...Uint8Array[]]): Promise<Finding>
+  /** With our own certificate, where the policy says that the container gets to see one. */
+  secureContext(): SecureContext
+  /** True where the context holds the only CAs that count, so that OpenSSL refuses first. */
+  readonly chainToContext: boolean
+  /** Hex. */
+  readonly policyDigest: string
+  collateralGeneration(): number
+}
+
+export interface DialOptions {
+  readonly host: string
+  readonly port: number
+  readonly clock: Clock
+  /** Undefined only where the policy says `plaintext`. */
+  readonly judge: Judge | undefined
+  /** Told of every refusal, with all its reasons. */
+  readonly refused: (reasons: readonly Reason[]) => void
+}
+
+/** Connect, handshake and judgement together. */
+const dialMs = 10_000
+
+const keepAliveMs = 5_000
+
+/** Longer chains than this serve nobody but an attacker. */
+const maxChain = 8
+
+const plaintextVerdict: Verdict = {
+  leafSha256: '',
+  policyDigest: '',
+  collateralGeneration: 0,
+  until: Number.POSITIVE_INFINITY,
+}
+
+export function makeDialer(options: DialOptions): Dialer {
+  const { clock, judge } = options
+  return {
+    verified: judge !== undefined,
+    dial(done) {
+      const attempt = new Attempt(options, done)
+      return () => attempt.cancel()
+    },
+    valid(verdict) {
+      if (!judge) return true
+      return (
+        clock.now() < verdict.until &&
+        verdict.policyDigest === judge.policyDigest &&
+        verdict.collateralGeneration === judge.collateralGeneration()
+      )
+    },
+  }
+}
+
+/** One connection on its way to being handed over, or not. */
+class Attempt {
+  readonly #options: DialOptions
+  readonly #done: (outcome: Link | Fault) => void
+  readonly #socket: Socket
+  readonly #stopTimer: () => void
+  readonly #onError = (error: Error): void => this.#broke(error)
+  readonly #onClose = (): void => this.#settle(new Fault('upstream-closed', 'EOF'))
+  #settled = false
+
+  constructor(options: DialOptions, done: (outcome: Link | Fault) => void) {
+    this.#options = options
+    this.#done = done
+    const { host, port, judge, clock } = options
+    this.#socket = judge ? this.#openTls(host, port, judge) : this.#openPlain(host, port)
+    this.#socket.on('error', this.#onError)
+    this.#socket.on('close', this.#onClose)
+    this.#stopTimer = clock.after(dialMs, () =>
+      this.#settle(new Fault('upstream-unreachable', `timed out dialing ${host}:${port}`)),
+    )
+  }
+
+  cancel(): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#discard()
+  }
+
+  #openPlain(host: string, port: number): Socket {
+    const socket = connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs })
+    socket.once('connect', () => this.#settle({ socket, verdict: plaintextVerdict }))
+    return socket
+  }
+
+  #openTls(host: string, port: number, judge: Judge): Socket {
+    const socket = tlsConnect({
+      host,
+      port,
+      secureContext: judge.secureContext(),
+      rejectUnauthorized: judge.chainToContext,
+      // Names are the judge's business; Node calls this only where it trusts the chain.
+      checkServerIdentity: () => undefined,
+      minVersion: 'TLSv1.3',
+      ALPNProtocols: ['http/1.1'],
+    })
+    socket.setNoDelay(true)
+    socket.setKeepAlive(true, keepAliveMs)
+    socket.once('secureConnect', () => this.#judge(socket, judge))
+    return socket
+  }
+
+  async #judge(socket: TLSSocket, judge: Judge): Promise<void> {
+    const generation = judge.collateralGeneration()
+    const chain = socket.isSessionReused() ? undefined : peerChain(socket)
+    if (!chain) {
+      const got = socket.isSessionReused() ? 'a resumed session' : 'none'
+      this.#refuse([{ rule: 'certificate', want: 'a certificate, shown on this connection', got }])
+      return
+    }
+    const finding = await judge.judge(chain).catch((error: unknown): Finding => {
+      return { accepted: false, reasons: [{ rule: 'internal', want: 'a judgement', got: describe(error) }] }
+    })
+    if (!finding.accepted) {
+      this.#refuse(finding.reasons)
+      return
+    }
+    const verdict: Verdict = {
+      leafSha256: createHash('sha256').update(chain[0]).digest('hex'),
+      policyDigest: judge.policyDigest,
+      collateralGeneration: generation,
+      until: finding.until,
+    }
+    this.#settle({ socket, verdict })
+  }
+
+  #refuse(reasons: readonly Reason[]): void {
+    if (this.#settled) return
+    this.#options.refused(reasons)
+    const text = reasons.map(({ rule, want, got }) => `${rule}: want ${want}, got ${got}`).join('; ')
+    this.#settle(new Fault('upstream-untrusted', text))
+  }
+
+  #broke(error: Error): void {
+    const { host, port } = this.#options
+    const code = systemCode(error)
+    if (code === 'ECONNREFUSED') {
+      this.#settle(new Fault('upstream-refused', `dial tcp ${host}:${port}: connect: connection refused`))
+    } else if (code === 'ECONNRESET' || code === 'EPIPE') {
+      this.#settle(new Fault('upstream-reset', `dial tcp ${host}:${port}: connection reset by peer`))
+    } else if (this.#socket instanceof TLSSocket && !this.#socket.connecting) {
+      this.#refuse([{ rule: 'handshake', want: 'TLS 1.3 with a certificate', got: code ?? 'a failed handshake' }])
+    } else {
+      this.#settle(new Fault('upstream-unreachable', `dial tcp ${host}:${port}: ${code ?? 'failed'}`))
+    }
+  }
+
+  #settle(outcome: Link | Fault): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#stopTimer()
+    if (outcome instanceof Fault) {
+      this.#discard()
+    } else {
+      this.#socket.off('error', this.#onError)
+      this.#socket.off('close', this.#onClose)
+    }
+    this.#done(outcome)
+  }
+
+  #discard(): void {
+    // The error listener stays: a late error of a discarded socket concerns nobody.
+    this.#stopTimer()
+    this.#socket.destroy()
+  }
+}
+
+/**
+ * The chain that the peer sent, leaf first. Node hands out a client's view of it once: later calls return nothing, so
+ * it is read here and nowhere else.
+ */
+function peerChain(socket: TLSSocket): [Uint8Array, ...Uint8Array[]] | undefined {
+  const leaf = socket.getPeerCertificate(true)
+  if (!leaf?.raw) return undefined
+  const chain: [Uint8Array, ...Uint8Array[]] = [new Uint8Array(leaf.raw)]
+  for (let at = leaf, next = leaf.issuerCertificate; next?.raw && next !== at; at = next, next = at.issuerCertificate) {
+    chain.push(new Uint8Array(next.raw))
+    if (chain.length > maxChain) return undefined
+  }
+  return chain
+}

@@ -1,0 +1,129 @@
+// What changes in a head on its way through, as pure functions over raw field lists (name, value, name, value, …), the
+// form in which Node and undici hold them. Rules: RFC 9110 §7.6.1 (hop-by-hop), RFC 7239 (Forwarded), and the Go proxy's
+// order of doing things (httputil.ReverseProxy, knative/serving pkg/http/handler and pkg/activator/headers.go).
+
+import { header } from '../base/knative.ts'
+
+/** Fields that concern one connection only. `te: trailers` and an upgrade are put back where they apply. */
+const hopByHop: ReadonlySet<string> = new Set([
+  'connection',
+  'proxy-connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/** Written by the activator for us; the container never saw them. */
+const pruned: ReadonlySet<string> = new Set([header.servingNamespace, header.servingRevision])
+
+export interface RequestRules {
+  /** IP address of the peer, appended to X-Forwarded-For. */
+  readonly peer: string
+  /** Host where the client sent none or an empty one. */
+  readonly authority: string
+  /** Further fields to remove, lower case, hyphens; a field matches in all its `_` and `-` spellings. */
+  readonly strip: ReadonlySet<string>
+}
+
+/** The first value of a field, by its lower-case name. */
+export function firstValue(raw: readonly string[], lowerName: string): string | undefined {
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    if (raw[i]?.toLowerCase() === lowerName) return raw[i + 1]
+  }
+  return undefined
+}
+
+function values(raw: readonly string[], lowerName: string): string[] {
+  const found: string[] = []
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    if (raw[i]?.toLowerCase() === lowerName) found.push(raw[i + 1] ?? '')
+  }
+  return found
+}
+
+/** The elements of a comma-separated field over all its lines, trimmed, lower case, empty ones left out. */
+export function tokens(raw: readonly string[], lowerName: string): string[] {
+  return values(raw, lowerName)
+    .flatMap(value => value.split(','))
+    .map(token => token.trim().toLowerCase())
+    .filter(token => token !== '')
+}
+
+/** The head that the container gets: Host first, then what is left in the order received, then what we add. */
+export function requestFields(raw: readonly string[], rules: RequestRules): string[] {
+  const named = new Set(tokens(raw, 'connection'))
+  const originalHost = firstValue(raw, header.originalHost)
+  const kept: string[] = []
+  const forwardedFor: string[] = []
+  let host: string | undefined
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i] ?? ''
+    const value = raw[i + 1] ?? ''
+    const lower = name.toLowerCase()
+    if (lower === 'host') {
+      host ??= value
+      continue
+    }
+    if (hopByHop.has(lower) || named.has(lower) || pruned.has(lower)) continue
+    if (rules.strip.has(lower.replaceAll('_', '-'))) continue
+    if (lower === header.originalHost && originalHost !== '') continue
+    if (lower === 'forwarded' && value === '') continue
+    if (lower === 'x-forwarded-for') forwardedFor.push(value)
+    else kept.push(name, value)
+  }
+  const fields = ['Host', chooseHost(originalHost, host, rules.authority), ...kept]
+  fields.push('X-Forwarded-For', [...forwardedFor, rules.peer].join(', '))
+  const forwarded = named.has('forwarded') ? undefined : forwardedShim(raw)
+  if (forwarded !== undefined) fields.push('Forwarded', forwarded)
+  if (tokens(raw, 'te').includes('trailers')) fields.push('TE', 'trailers')
+  return fields
+}
+
+/** What Go's httpguts.ValidHostHeader lets pass. */
+const validHost = /^[A-Za-z0-9!$%&'()*+,\-.:;=[\]_~]*$/
+
+function chooseHost(original: string | undefined, received: string | undefined, authority: string): string {
+  if (original) return validHost.test(original) ? original : ''
+  return received || authority
+}
+
+/**
+ * A Forwarded value made of the X-Forwarded-* fields, for containers that read only the standard one; undefined where
+ * the client sent Forwarded itself or none of the others. Elements are as received, before our own peer is appended.
+ */
+export function forwardedShim(raw: readonly string[]): string | undefined {
+  if (firstValue(raw, 'forwarded')) return undefined
+  const xff = firstValue(raw, 'x-forwarded-for') ?? ''
+  const proto = firstValue(raw, 'x-forwarded-proto') ?? ''
+  const host = firstValue(raw, 'x-forwarded-host') ?? ''
+  if (xff === '' && proto === '' && host === '') return undefined
+  const nodes = xff === '' ? [] : xff.split(',').map(node => node.trim())
+  const [first = '', ...rest] = nodes
+  const pairs: string[] = []
+  if (xff !== '') pairs.push(`for=${forwardedNode(first)}`)
+  if (host !== '') pairs.push(`host=${host}`)
+  if (proto !== '') pairs.push(`proto=${proto}`)
+  // After an empty first node the Go proxy writes no separator; kept, since somebody may parse what it writes.
+  const head = xff !== '' && first === '' ? pairs.join(';').replace(';', '') : pairs.join(';')
+  return [head, ...rest.map(node => `for=${forwardedNode(node)}`)].join(', ')
+}
+
+function forwardedNode(node: string): string {
+  return node.includes(':') ? `"[${node}]"` : node
+}
+
+/** The head that the client gets, framing fields included. */
+export function responseFields(raw: readonly string[]): string[] {
+  const named = new Set(tokens(raw, 'connection'))
+  const kept: string[] = []
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const lower = (raw[i] ?? '').toLowerCase()
+    if (hopByHop.has(lower) || named.has(lower)) continue
+    kept.push(raw[i] ?? '', raw[i + 1] ?? '')
+  }
+  return kept
+}

@@ -1,0 +1,48 @@
+// Two sockets joined after a 101. Bytes go both ways with back-pressure until either end is done; then what is buffered
+// is flushed and both are closed, as the Go proxy does.
+
+import type { Socket } from 'node:net'
+
+export interface TunnelReports {
+  readonly received: (bytes: number) => void
+  readonly sent: (bytes: number) => void
+  /** Once, when both ends are gone. `left` tells whether the client was the first to break off. */
+  readonly closed: (left: boolean) => void
+}
+
+/** Joins the two; the returned function breaks the tunnel off. */
+export function joinTunnel(client: Socket, upstream: Socket, reports: TunnelReports): () => void {
+  let open = 2
+  let left: boolean | undefined
+
+  function pump(from: Socket, to: Socket, count: (bytes: number) => void): void {
+    from.on('data', (chunk: Buffer) => {
+      count(chunk.length)
+      if (!to.write(chunk)) from.pause()
+    })
+    to.on('drain', () => from.resume())
+    from.on('end', () => finish(from === client))
+    from.on('error', () => finish(from === client))
+    from.on('close', () => {
+      finish(from === client)
+      open--
+      if (open === 0) reports.closed(left === true)
+    })
+    from.resume()
+  }
+
+  function finish(byClient: boolean): void {
+    if (left !== undefined) return
+    left = byClient
+    client.destroySoon()
+    upstream.destroySoon()
+  }
+
+  pump(client, upstream, reports.received)
+  pump(upstream, client, reports.sent)
+  return () => {
+    left ??= false
+    client.destroy()
+    upstream.destroy()
+  }
+}

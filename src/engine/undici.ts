@@ -1,0 +1,178 @@
+// The reference engine: node:http parses what comes in, undici speaks to the container. Boring on purpose: it is what the
+// faster engines are checked against. Never in an enclave (undici needs WebAssembly).
+//
+// Every way in that Node has — request, upgrade, connect, checkContinue, checkExpectation — becomes an Exchange and asks
+// the same gate; a listener on `request` alone would leave four side doors.
+
+import { createServer, type IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { systemCode } from '../base/errors.ts'
+import type { Gate, Peer } from '../gate/contract.ts'
+import { type Engine, type EngineOptions, limits } from './engine.ts'
+import { tokens } from './rewrite.ts'
+import { type Entry, Exchange, type ExchangeContext } from './undici/exchange.ts'
+import { Lanes } from './undici/lanes.ts'
+
+/** How often connections without a request are looked at. */
+const sweepMs = 1_000
+
+/** A client's connection. Its requests run strictly one after another, however many were pipelined. */
+class Connection {
+  readonly socket: Socket
+  readonly context: ExchangeContext
+  readonly #pending: Exchange[] = []
+  readonly #clock: EngineOptions['clock']
+  #current: Exchange | undefined
+  #fresh = true
+  #quietSince: number
+  #bytesAtRest = 0
+
+  constructor(socket: Socket, context: ExchangeContext) {
+    this.socket = socket
+    this.context = context
+    this.#clock = context.options.clock
+    this.#quietSince = this.#clock.monotonic()
+  }
+
+  get idle(): boolean {
+    return this.#current === undefined && this.#pending.length === 0
+  }
+
+  run(entry: Entry, message: IncomingMessage, response: ServerResponse, raw?: { socket: Socket; head: Buffer }): void {
+    const exchange = new Exchange(this.context, entry, message, response, raw, () => this.#next())
+    this.#pending.push(exchange)
+    if (!this.#current) this.#next()
+  }
+
+  /** True where the client has had its time: to send a first head, to finish a later one, or to be idle. */
+  overdue(idleMs: number): boolean {
+    if (!this.idle) return false
+    const quiet = this.#clock.monotonic() - this.#quietSince
+    const sending = this.#fresh || this.socket.bytesRead !== this.#bytesAtRest
+    if (sending) return quiet > limits.headMs
+    return idleMs > 0 && quiet > idleMs
+  }
+
+  destroy(): void {
+    this.#current?.destroy()
+    this.socket.destroy()
+  }
+
+  #next(): void {
+    const exchange = this.#pending.shift()
+    this.#current = exchange
+    if (exchange) {
+      exchange.begin()
+      return
+    }
+    this.#fresh = false
+    this.#quietSince = this.#clock.monotonic()
+    this.#bytesAtRest = this.socket.bytesRead
+    if (this.context.draining()) this.socket.end()
+  }
+}
+
+export function makeUndiciEngine(gate: Gate, options: EngineOptions): Engine {
+  const lanes = new Lanes(options.dialer, options.maxIdleUpstream)
+  const strip: ReadonlySet<string> = new Set(options.strip)
+  const connections = new Map<Socket, Connection>()
+  const waiters: (() => void)[] = []
+  let draining = false
+
+  const server = createServer({
+    maxHeaderSize: limits.requestHeadBytes,
+    // Deadlines and idleness are ours (Connection), so that they hold on sockets that this server never accepted.
+    headersTimeout: 0,
+    requestTimeout: 0,
+    keepAliveTimeout: 0,
+    noDelay: true,
+    shouldUpgradeCallback: wantsTunnel,
+  })
+  server.maxHeadersCount = 0
+
+  /** An Upgrade that the policy allows; any other is ignored, as RFC 9110 §7.8 lets a server do. */
+  function wantsTunnel(message: IncomingMessage): boolean {
+    const { headers } = message
+    if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined) return false
+    const offered = tokens(message.rawHeaders, 'upgrade')
+    return offered.length === 1 && options.upgrades(offered[0] ?? '')
+  }
+
+  function enter(entry: Entry): (message: IncomingMessage, response: ServerResponse) => void {
+    return (message, response) => connections.get(message.socket)?.run(entry, message, response)
+  }
+
+  /** For the entries for which Node makes no response and hands over the socket. */
+  function enterRaw(entry: Entry): (message: IncomingMessage, socket: Socket, head: Buffer) => void {
+    return (message, socket, head) => {
+      const response = new ServerResponse(message)
+      response.shouldKeepAlive = false
+      response.assignSocket(socket)
+      socket.on('close', () => response.destroy())
+      // Node has taken its listeners away; an error that nobody hears ends the process.
+      socket.on('error', () => {})
+      response.on('finish', () => socket.destroySoon())
+      connections.get(socket)?.run(entry, message, response, { socket, head })
+    }
+  }
+
+  server.on('request', enter('request'))
+  server.on('checkContinue', enter('continue'))
+  server.on('checkExpectation', enter('expectation'))
+  server.on('upgrade', enterRaw('upgrade'))
+  server.on('connect', enterRaw('connect'))
+  // The error's rawPacket holds the request; only its code is looked at.
+  server.on('clientError', (error, socket) => refuseMalformed(systemCode(error), socket as Socket))
+
+  const stopSweep = options.clock.every(sweepMs, () => {
+    for (const connection of connections.values()) {
+      if (connection.overdue(options.idleConnectionMs)) connection.destroy()
+    }
+  })
+
+  function accept(socket: Socket, from: Peer): void {
+    const context = { gate, lanes, options, strip, from, draining: () => draining }
+    connections.set(socket, new Connection(socket, context))
+    socket.on('close', () => {
+      connections.delete(socket)
+      if (connections.size === 0) for (const resolve of waiters.splice(0)) resolve()
+    })
+    server.emit('connection', socket)
+  }
+
+  return {
+    accept,
+    drain() {
+      draining = true
+      for (const connection of connections.values()) if (connection.idle) connection.socket.end()
+    },
+    async closed() {
+      if (connections.size > 0) await new Promise<void>(resolve => waiters.push(resolve))
+      stopSweep()
+      lanes.destroy()
+    },
+    destroy() {
+      for (const connection of connections.values()) connection.destroy()
+      stopSweep()
+      lanes.destroy()
+    },
+  }
+}
+
+const refusals: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  HPE_INVALID_VERSION: '505 HTTP Version Not Supported',
+}
+
+/** As Go's server answers what it cannot parse: status and text, nothing else, and the end of the connection. */
+function refuseMalformed(code: string | undefined, socket: Socket): void {
+  if (!socket.writable || code === 'ECONNRESET') {
+    socket.destroy()
+    return
+  }
+  const status = refusals[code ?? ''] ?? '400 Bad Request'
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`,
+    'latin1',
+  )
+}

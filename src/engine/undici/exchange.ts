@@ -1,0 +1,418 @@
+// One request on the reference engine: node:http's message and response on the client's side, an undici dispatch on the
+// container's. It obeys the gate's orders and reports to its ticket.
+
+import { createHash } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { Fault, systemCode } from '../../base/errors.ts'
+import type { Driver, End, Gate, Peer, Reply, RequestHead, Ticket } from '../../gate/contract.ts'
+import type { EngineOptions } from '../engine.ts'
+import { firstValue, requestFields, responseFields } from '../rewrite.ts'
+import { reasonPhrase } from '../status.ts'
+import { joinTunnel } from '../tunnel.ts'
+import type { Controller, Handler, Lane, Lanes } from './lanes.ts'
+import { Upload } from './upload.ts'
+
+/** How a request came in: Node has one event for each of these. */
+export type Entry = 'request' | 'upgrade' | 'connect' | 'continue' | 'expectation'
+
+export interface ExchangeContext {
+  readonly gate: Gate
+  readonly lanes: Lanes
+  readonly options: EngineOptions
+  readonly strip: ReadonlySet<string>
+  readonly from: Peer
+  /** True while the engine drains: each response closes its connection. */
+  readonly draining: () => boolean
+}
+
+/** As much of an unread body as the Go server swallows to keep a connection. */
+const maxDiscard = 256 * 1024
+
+/** May be sent twice (RFC 9110 §9.2.2), where it has no body. */
+const replayable: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
+
+const websocketGuid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
+
+class NodeHead implements RequestHead {
+  readonly #message: IncomingMessage
+  readonly from: Peer
+  readonly upgrade: boolean
+
+  constructor(message: IncomingMessage, from: Peer, upgrade: boolean) {
+    this.#message = message
+    this.from = from
+    this.upgrade = upgrade
+  }
+
+  get method(): string {
+    return this.#message.method ?? ''
+  }
+
+  get target(): string {
+    return this.#message.url ?? ''
+  }
+
+  get version(): '1.0' | '1.1' {
+    return this.#message.httpVersion === '1.0' ? '1.0' : '1.1'
+  }
+
+  header(lowerName: string): string | undefined {
+    return firstValue(this.#message.rawHeaders, lowerName)
+  }
+}
+
+type State = 'waiting' | 'forwarding' | 'relaying' | 'replying' | 'tunnel' | 'ended'
+
+export class Exchange implements Driver, Handler {
+  readonly #context: ExchangeContext
+  readonly #entry: Entry
+  readonly #message: IncomingMessage
+  readonly #response: ServerResponse
+  /** The client's socket and what it sent behind the head, where Node handed both over. */
+  readonly #raw: { readonly socket: Socket; readonly head: Buffer } | undefined
+  readonly #ended: () => void
+  #ticket: Ticket | undefined
+  #state: State = 'waiting'
+  #end: End = 'complete'
+  #lane: Lane | undefined
+  #controller: Controller | undefined
+  #upload: Upload | undefined
+  #breakTunnel: (() => void) | undefined
+  #retries = 0
+
+  constructor(
+    context: ExchangeContext,
+    entry: Entry,
+    message: IncomingMessage,
+    response: ServerResponse,
+    raw: { socket: Socket; head: Buffer } | undefined,
+    ended: () => void,
+  ) {
+    this.#context = context
+    this.#entry = entry
+    this.#message = message
+    this.#response = response
+    this.#raw = raw
+    this.#ended = ended
+  }
+
+  /** Asks the gate and obeys. */
+  begin(): void {
+    this.#response.on('finish', () => this.#finish(this.#end))
+    this.#response.on('close', () => this.#left())
+    const head = new NodeHead(this.#message, this.#context.from, this.#entry === 'upgrade')
+    this.#ticket = this.#context.gate.enter(head, this)
+    const { order } = this.#ticket
+    if (order === 'start') this.start()
+    else if (order !== 'wait') this.answer(order)
+  }
+
+  // Orders.
+
+  start(): void {
+    if (this.#state !== 'waiting') return
+    this.#state = 'forwarding'
+    if (this.#entry === 'connect') {
+      this.#fail(new Fault('connect-unsupported', 'client sent unsupported CONNECT request'))
+    } else if (this.#entry === 'expectation') {
+      this.answer({ status: 417, headers: [], body: '', close: true })
+    } else {
+      // The reference engine cannot relay the container's own 100: it invites the body as soon as it forwards.
+      if (this.#entry === 'continue') this.#response.writeContinue()
+      this.#dispatch(false)
+    }
+  }
+
+  answer(reply: Reply): void {
+    if (this.#state !== 'waiting' && this.#state !== 'forwarding') return
+    this.#state = 'replying'
+    if (this.#end === 'complete') this.#end = 'answered'
+    this.#release()
+    const response = this.#response
+    const fields = reply.headers.flat()
+    // 1xx, 204 and 304 have no length; the gate sends none of them.
+    fields.push('Content-Length', String(Buffer.byteLength(reply.body, 'latin1')))
+    this.#writeHead(reply.status, fields, reply.close === true)
+    response.end(reply.body, 'latin1')
+  }
+
+  cut(): void {
+    if (this.#state === 'ended' || this.#state === 'replying') return
+    this.#break('cut')
+  }
+
+  /** The engine goes down. */
+  destroy(): void {
+    if (this.#state !== 'ended') this.#break('cut')
+  }
+
+  // The container's side, called by undici.
+
+  onRequestStart(controller: Controller): void {
+    this.#controller = controller
+    if (this.#state !== 'forwarding') controller.abort(new Fault('internal', 'the request is over'))
+  }
+
+  onResponseStart(controller: Controller, status: number): void {
+    if (this.#state !== 'forwarding') return
+    const raw = decode(controller.rawHeaders)
+    if (status < 200) this.#relayInterim(status, raw)
+    else this.#relayHead(status, raw)
+  }
+
+  onResponseData(controller: Controller, chunk: Buffer): void {
+    if (this.#state !== 'relaying') return
+    this.#ticket?.sent(chunk.length)
+    if (this.#response.write(chunk)) return
+    controller.pause()
+    this.#response.once('drain', () => controller.resume())
+  }
+
+  onResponseEnd(controller: Controller): void {
+    if (this.#state !== 'relaying') return
+    const trailers = decode(controller.rawTrailers)
+    if (trailers.length > 0) this.#response.addTrailers(pairs(trailers))
+    this.#giveLane()
+    this.#response.end()
+  }
+
+  onResponseError(_controller: Controller, error: Error): void {
+    if (this.#state !== 'forwarding' && this.#state !== 'relaying') return
+    const fault = asFault(error)
+    const lane = this.#lane
+    this.#discardLane()
+    if (this.#state === 'forwarding' && lane?.reused && fault.blame === 'upstream' && this.#mayRepeat()) {
+      this.#retries++
+      this.#dispatch(true)
+    } else {
+      this.#fail(fault)
+    }
+  }
+
+  onRequestUpgrade(controller: Controller, status: number, _headers: unknown, upstream: Socket): void {
+    const raw = decode(controller.rawHeaders)
+    const problem = this.#raw && this.#state === 'forwarding' ? this.#switchProblem(raw) : 'nobody asked for it'
+    if (problem !== undefined || !this.#raw) {
+      upstream.on('error', () => {})
+      upstream.destroy()
+      if (this.#state === 'forwarding') this.#fail(new Fault('upstream-switched', problem ?? ''))
+      return
+    }
+    this.#openTunnel(status, raw, upstream, this.#raw.socket, this.#raw.head)
+  }
+
+  // Forwarding.
+
+  #dispatch(fresh: boolean): void {
+    const { lanes, options, strip, from } = this.#context
+    const message = this.#message
+    const fields = requestFields(message.rawHeaders, { peer: from.address, authority: options.authority, strip })
+    const body = this.#hasBody() ? this.#upload_() : null
+    const upgrade = this.#entry === 'upgrade' ? (firstValue(message.rawHeaders, 'upgrade') ?? null) : null
+    this.#lane = lanes.take(fresh)
+    this.#lane.dispatch(
+      { method: message.method ?? 'GET', path: originForm(message.url ?? '/'), headers: withoutExpect(fields), body, upgrade },
+      this,
+    )
+  }
+
+  #upload_(): Upload {
+    this.#upload = new Upload(this.#message, bytes => this.#ticket?.received(bytes))
+    return this.#upload
+  }
+
+  #hasBody(): boolean {
+    const { headers } = this.#message
+    if (headers['transfer-encoding'] !== undefined) return true
+    return headers['content-length'] !== undefined && Number(headers['content-length']) > 0
+  }
+
+  #mayRepeat(): boolean {
+    if (this.#retries > 0 || this.#hasBody()) return false
+    if (replayable.has(this.#message.method ?? '')) return true
+    const { headers } = this.#message
+    return headers['idempotency-key'] !== undefined || headers['x-idempotency-key'] !== undefined
+  }
+
+  // Relaying.
+
+  #relayInterim(status: number, raw: string[]): void {
+    const socket = this.#response.socket
+    if (!socket || this.#response.headersSent) return
+    const head = [`HTTP/1.1 ${status} ${reasonPhrase(status)}`]
+    const fields = responseFields(raw)
+    for (let i = 0; i + 1 < fields.length; i += 2) head.push(`${fields[i]}: ${fields[i + 1]}`)
+    socket.write(`${head.join('\r\n')}\r\n\r\n`, 'latin1')
+    this.#ticket?.interim(status)
+  }
+
+  #relayHead(status: number, raw: string[]): void {
+    const bodyless = this.#message.method === 'HEAD' || status === 204 || status === 304
+    const framed =
+      bodyless || firstValue(raw, 'transfer-encoding') !== undefined || firstValue(raw, 'content-length') !== undefined
+    if (!framed && !this.#context.options.allowUnframed) {
+      this.#fail(new Fault('upstream-unframed', 'the response ends only by close, which cannot be told from truncation'))
+      return
+    }
+    this.#state = 'relaying'
+    this.#ticket?.responded(status)
+    const fields = responseFields(raw)
+    const announced = firstValue(raw, 'trailer')
+    if (announced !== undefined) fields.push('Trailer', announced)
+    this.#writeHead(status, fields, false)
+    // The first bytes usually come in the same turn; then head and body leave together.
+    setImmediate(() => {
+      if (this.#state === 'relaying' && !this.#response.writableEnded) this.#response.flushHeaders()
+    })
+  }
+
+  #writeHead(status: number, fields: string[], close: boolean): void {
+    const response = this.#response
+    const closes = close || this.#context.draining() || this.#raw !== undefined || this.#unreadIsLarge()
+    // Node adds `Connection: keep-alive` unless told that somebody removed it.
+    response.removeHeader('connection')
+    if (closes) fields.push('Connection', 'close')
+    response.writeHead(status, reasonPhrase(status), fields)
+  }
+
+  /** Would reading the rest of the request only to throw it away cost more than a new connection? */
+  #unreadIsLarge(): boolean {
+    if (this.#message.complete || !this.#hasBody()) return false
+    const length = this.#message.headers['content-length']
+    return length === undefined || Number(length) > maxDiscard
+  }
+
+  // Tunnels.
+
+  #switchProblem(raw: string[]): string | undefined {
+    const asked = firstValue(this.#message.rawHeaders, 'upgrade')?.toLowerCase() ?? ''
+    const got = firstValue(raw, 'upgrade') ?? ''
+    if (got.toLowerCase() !== asked) return `backend tried to switch protocol "${got}" when "${asked}" was requested`
+    const key = firstValue(this.#message.rawHeaders, 'sec-websocket-key')
+    if (asked !== 'websocket' || key === undefined) return undefined
+    const want = createHash('sha1').update(key.trim() + websocketGuid).digest('base64')
+    return firstValue(raw, 'sec-websocket-accept') === want ? undefined : 'backend answered another websocket key'
+  }
+
+  #openTunnel(status: number, raw: string[], upstream: Socket, client: Socket, head: Buffer): void {
+    this.#state = 'tunnel'
+    // undici has let go of the socket; what is left of the lane is empty.
+    this.#discardLane()
+    this.#ticket?.responded(status)
+    this.#response.detachSocket(client)
+    const fields = ['Connection', 'Upgrade', 'Upgrade', firstValue(raw, 'upgrade') ?? '', ...responseFields(raw)]
+    let text = `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`
+    for (let i = 0; i + 1 < fields.length; i += 2) text += `${fields[i]}: ${fields[i + 1]}\r\n`
+    client.write(`${text}\r\n`, 'latin1')
+    if (head.length > 0) {
+      this.#ticket?.received(head.length)
+      upstream.write(head)
+    }
+    this.#breakTunnel = joinTunnel(client, upstream, {
+      received: bytes => this.#ticket?.received(bytes),
+      sent: bytes => this.#ticket?.sent(bytes),
+      closed: () => this.#finish(this.#end),
+    })
+  }
+
+  // Ends.
+
+  #fail(fault: Fault): void {
+    this.#end = fault.blame === 'client' ? 'malformed' : 'upstream-failed'
+    const reply = this.#ticket?.failed(fault)
+    if (reply) this.answer(reply)
+    else this.#break(this.#end)
+  }
+
+  #left(): void {
+    if (this.#state !== 'ended' && this.#state !== 'tunnel') this.#finish('client-left')
+  }
+
+  #break(end: End): void {
+    this.#end = end
+    if (this.#breakTunnel) {
+      this.#breakTunnel()
+      return
+    }
+    this.#finish(end)
+    this.#response.destroy()
+    this.#raw?.socket.destroy()
+  }
+
+  #finish(end: End): void {
+    if (this.#state === 'ended') return
+    this.#release()
+    this.#state = 'ended'
+    this.#ticket?.finished(end, this.#retries)
+    this.#ended()
+  }
+
+  /** Gives up the container's side, whatever it is doing. */
+  #release(): void {
+    this.#discardLane()
+    this.#controller?.abort(new Fault('internal', 'the request is over'))
+    this.#controller = undefined
+    this.#upload?.destroy()
+    this.#upload = undefined
+  }
+
+  #giveLane(): void {
+    if (this.#lane) this.#context.lanes.give(this.#lane)
+    this.#lane = undefined
+    this.#controller = undefined
+  }
+
+  #discardLane(): void {
+    if (this.#lane) this.#context.lanes.discard(this.#lane)
+    this.#lane = undefined
+  }
+}
+
+/** undici hands out raw fields as Buffers or strings. */
+function decode(raw: unknown): string[] {
+  if (!Array.isArray(raw)) return []
+  return raw.map(each => (typeof each === 'string' ? each : Buffer.isBuffer(each) ? each.toString('latin1') : ''))
+}
+
+function pairs(raw: string[]): [string, string][] {
+  const found: [string, string][] = []
+  for (let i = 0; i + 1 < raw.length; i += 2) found.push([raw[i] ?? '', raw[i + 1] ?? ''])
+  return found
+}
+
+/** Absolute form becomes origin form; the authority in it went into Host, if anywhere. */
+function originForm(target: string): string {
+  const match = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#]*(.*)$/.exec(target)
+  if (!match) return target
+  const rest = match[1] ?? ''
+  return rest.startsWith('/') ? rest : `/${rest}`
+}
+
+/** undici refuses the field; the invitation to send was ours already. */
+function withoutExpect(fields: string[]): string[] {
+  const kept: string[] = []
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    if (fields[i]?.toLowerCase() !== 'expect') kept.push(fields[i] ?? '', fields[i + 1] ?? '')
+  }
+  return kept
+}
+
+/** What undici and the socket say, in our codes and the Go proxy's words. */
+function asFault(error: Error): Fault {
+  if (error instanceof Fault) return error
+  const code = systemCode(error) ?? ''
+  if (code === 'ECONNRESET' || code === 'EPIPE') return new Fault('upstream-reset', 'connection reset by peer')
+  if (code === 'UND_ERR_SOCKET') {
+    if (error.message === 'bad upgrade') return new Fault('upstream-switched', 'backend switched protocols unasked')
+    if (error.message === 'bad response') return new Fault('upstream-malformed', 'unexpected bytes from the container')
+    return new Fault('upstream-closed', 'EOF')
+  }
+  if (code === 'UND_ERR_INFO') return new Fault('upstream-closed', 'http: server closed idle connection')
+  if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED') {
+    return new Fault('request-unsupported', `the reference engine cannot forward this request: ${error.message}`)
+  }
+  if (code.startsWith('HPE_') || code.startsWith('UND_ERR_')) return new Fault('upstream-malformed', code)
+  return new Fault('upstream-closed', code === '' ? 'closed' : code)
+}
+

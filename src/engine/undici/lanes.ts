@@ -1,0 +1,141 @@
+// Connections to the container for the reference engine: one undici Client each, last in first out, each behind the
+// dialer. A lane is used again only while its verdict holds. The one door to the package undici.
+
+import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
+import { Client, type Dispatcher } from 'undici'
+import { Fault } from '../../base/errors.ts'
+import type { Verdict } from '../../gate/contract.ts'
+import type { Dialer, Link } from '../dial.ts'
+import { limits } from '../engine.ts'
+
+export type Handler = Dispatcher.DispatchHandler
+export type Controller = Dispatcher.DispatchController
+
+export interface Dispatch {
+  readonly method: string
+  readonly path: string
+  /** name, value, name, value, … */
+  readonly headers: string[]
+  readonly body: Readable | null
+  /** The Upgrade token, or null. */
+  readonly upgrade: string | null
+}
+
+const connectionLine = /\r\nconnection: (?:keep-alive|close)\r\n/
+
+export class Lane {
+  readonly #client: Client
+  #verdict: Verdict | undefined
+  #served = 0
+
+  constructor(dialer: Dialer, gone: (lane: Lane) => void) {
+    this.#client = new Client('http://container.invalid', {
+      connect: (_options, callback) => {
+        dialer.dial(outcome => {
+          if (outcome instanceof Fault) callback(outcome, null)
+          else callback(null, this.#adopt(outcome))
+        })
+      },
+      allowH2: false,
+      pipelining: 1,
+      keepAliveTimeout: limits.upstreamIdleMs,
+      keepAliveMaxTimeout: limits.upstreamIdleMs,
+      maxHeaderSize: limits.responseHeadBytes,
+      // Deadlines are the gate's.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    })
+    this.#client.on('disconnect', () => gone(this))
+  }
+
+  get verdict(): Verdict | undefined {
+    return this.#verdict
+  }
+
+  /** True where this connection has carried a request before: only then can it have gone stale. */
+  get reused(): boolean {
+    return this.#served > 1
+  }
+
+  dispatch(request: Dispatch, handler: Handler): void {
+    this.#served++
+    this.#client.dispatch(request, handler)
+  }
+
+  destroy(): void {
+    this.#client.destroy().catch(() => {})
+  }
+
+  #adopt(link: Link): Socket {
+    this.#verdict = link.verdict
+    this.#served = 1
+    return withoutConnectionLine(link.socket)
+  }
+}
+
+/**
+ * undici writes `connection: keep-alive` into each head. The Go proxy sends no such field and persistence is the
+ * default, so containers behind a drop-in should not see one either. Heads are the only strings with line breaks around a
+ * whole field that undici writes; its own line is the first to match, as method, target and host hold no line break.
+ */
+function withoutConnectionLine(socket: Socket): Socket {
+  const write = socket.write.bind(socket) as (...args: unknown[]) => boolean
+  socket.write = ((chunk: unknown, ...rest: unknown[]): boolean =>
+    write(typeof chunk === 'string' ? chunk.replace(connectionLine, '\r\n') : chunk, ...rest)) as Socket['write']
+  return socket
+}
+
+export class Lanes {
+  readonly #dialer: Dialer
+  readonly #maxIdle: number
+  readonly #all = new Set<Lane>()
+  #idle: Lane[] = []
+  readonly #gone = (lane: Lane): void => {
+    const at = this.#idle.indexOf(lane)
+    if (at < 0) return
+    this.#idle.splice(at, 1)
+    this.#discard(lane)
+  }
+
+  constructor(dialer: Dialer, maxIdle: number) {
+    this.#dialer = dialer
+    this.#maxIdle = maxIdle
+  }
+
+  /** The connection used last whose verdict still holds, or a new one; always a new one where `fresh`. */
+  take(fresh: boolean): Lane {
+    while (!fresh) {
+      const lane = this.#idle.pop()
+      if (!lane) break
+      if (lane.verdict && this.#dialer.valid(lane.verdict)) return lane
+      this.#discard(lane)
+    }
+    const lane = new Lane(this.#dialer, this.#gone)
+    this.#all.add(lane)
+    return lane
+  }
+
+  /** Back into the pool, where there is room. */
+  give(lane: Lane): void {
+    if (this.#idle.length < this.#maxIdle && this.#all.has(lane)) this.#idle.push(lane)
+    else this.#discard(lane)
+  }
+
+  /** Not to be used again. */
+  discard(lane: Lane): void {
+    this.#discard(lane)
+  }
+
+  destroy(): void {
+    for (const lane of this.#all) lane.destroy()
+    this.#all.clear()
+    this.#idle = []
+  }
+
+  #discard(lane: Lane): void {
+    this.#all.delete(lane)
+    lane.destroy()
+  }
+}
+

@@ -1,0 +1,193 @@
+// One request from its head to its end. A visit knows what it took (a count, a place in line or a slot, deadlines) and
+// gives back exactly that, in finished() and nowhere else, so that a probe, a refused, a queued and a served request all
+// end in the same function.
+
+import type { Clock } from '../base/clock.ts'
+import type { Fault } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import type { Place } from '../base/queue.ts'
+import type { Driver, End, Order, Recorder, Reply, Ticket } from './contract.ts'
+import type { Deadline, Deadlines, Timed } from './deadlines.ts'
+import type { Limiter, Waiter } from './limiter.ts'
+import { errorReply, timedOut } from './replies.ts'
+import type { Stats } from './stats.ts'
+
+export interface VisitParts {
+  readonly clock: Clock
+  readonly limiter: Limiter
+  readonly deadlines: Deadlines
+  readonly stats: Stats
+  readonly recorders: readonly Recorder[]
+  readonly log: Log
+  /** True where clients may see what went wrong, not only its code. */
+  readonly explain: boolean
+}
+
+type Phase = 'entered' | 'queued' | 'started' | 'responding' | 'answered' | 'finished'
+
+const deadlineText = { 'request': 'Request', 'response-start': 'Response start', 'idle': 'Idle' } as const
+
+export class Visit implements Ticket, Waiter {
+  order: Order = 'wait'
+  readonly #parts: VisitParts
+  readonly #driver: Driver
+  #phase: Phase = 'entered'
+  #counted: 'no' | 'direct' | 'proxied' = 'no'
+  #place: 'none' | 'slot' | Place<Waiter> = 'none'
+  #timed: Timed | undefined
+  #tunnel = false
+  #status = 0
+  #admittedAt = 0
+  #bytesReceived = 0
+  #bytesSent = 0
+  #fault: Fault | undefined
+
+  constructor(parts: VisitParts, driver: Driver) {
+    this.#parts = parts
+    this.#driver = driver
+  }
+
+  // Orders that the gate gives while the request enters.
+
+  /** Answered by us, now. */
+  answer(reply: Reply): this {
+    this.#phase = 'answered'
+    this.#status = reply.status
+    this.order = reply
+    return this
+  }
+
+  /** Answered by us, later: `driver.answer` will be called. */
+  answerLater(reply: Promise<Reply>): this {
+    this.#phase = 'queued'
+    reply.then(each => this.#answerNow(each))
+    return this
+  }
+
+  /** Straight through: neither counted, limited nor timed (a kubelet's probe of the container). */
+  passes(): this {
+    this.#phase = 'started'
+    this.order = 'start'
+    return this
+  }
+
+  /** Counted for the autoscaler and timed from now on, whatever becomes of it. */
+  countIn(proxied: boolean): void {
+    this.#counted = proxied ? 'proxied' : 'direct'
+    this.#parts.stats.in(proxied)
+    this.#timed = this.#parts.deadlines.arm(deadline => this.#expired(deadline))
+  }
+
+  /** A slot is taken: go. */
+  starts(): this {
+    this.#take()
+    this.order = 'start'
+    return this
+  }
+
+  /** In line: the limiter will call admitted(). */
+  waits(place: Place<Waiter>): this {
+    this.#phase = 'queued'
+    this.#place = place
+    return this
+  }
+
+  // Orders that come later.
+
+  admitted(): void {
+    this.#take()
+    this.#driver.start()
+  }
+
+  #take(): void {
+    this.#phase = 'started'
+    this.#place = 'slot'
+    this.#admittedAt = this.#parts.clock.monotonic()
+  }
+
+  #answerNow(reply: Reply): void {
+    if (this.#phase !== 'queued' && this.#phase !== 'started') return
+    this.#phase = 'answered'
+    this.#status = reply.status
+    this.#driver.answer(reply)
+  }
+
+  #expired(deadline: Deadline): void {
+    const { log, limiter } = this.#parts
+    log.warn(`${deadlineText[deadline]} timeout`, { code: 'timeout', deadline })
+    if (this.#phase === 'responding') {
+      this.#driver.cut()
+      return
+    }
+    // Out of the line at once: nobody shall be started for a client that is being told 504.
+    if (typeof this.#place === 'object') {
+      limiter.leaveLine(this.#place)
+      this.#place = 'none'
+    }
+    this.#answerNow(timedOut)
+  }
+
+  // Reports of the engine.
+
+  interim(_status: number): void {
+    this.#begun()
+  }
+
+  responded(status: number): void {
+    if (this.#phase !== 'started') return
+    this.#phase = 'responding'
+    this.#status = status
+    this.#tunnel = status === 101
+    this.#begun()
+  }
+
+  #begun(): void {
+    if (!this.#timed) return
+    this.#parts.deadlines.begun(this.#timed)
+    this.#parts.deadlines.moved(this.#timed)
+  }
+
+  received(bytes: number): void {
+    this.#bytesReceived += bytes
+    // A tunnel has no direction that counts more: either end's bytes show that it lives.
+    if (this.#tunnel && this.#timed) this.#parts.deadlines.moved(this.#timed)
+  }
+
+  sent(bytes: number): void {
+    this.#bytesSent += bytes
+    if (this.#timed) this.#parts.deadlines.moved(this.#timed)
+  }
+
+  failed(fault: Fault): Reply | undefined {
+    this.#fault ??= fault
+    if (this.#phase === 'answered' || this.#phase === 'finished') return undefined
+    this.#parts.log.error('error reverse proxying request', { code: fault.code, error: fault.message })
+    if (this.#phase === 'responding') return undefined
+    this.#phase = 'answered'
+    this.#status = fault.status
+    return errorReply(fault.status, this.#parts.explain ? fault.message : fault.code, fault.blame === 'client')
+  }
+
+  finished(end: End, retries: number): void {
+    if (this.#phase === 'finished') return
+    this.#phase = 'finished'
+    const { clock, limiter, deadlines, stats, recorders } = this.#parts
+    if (this.#timed) deadlines.disarm(this.#timed)
+    if (this.#place === 'slot') limiter.leaveSlot()
+    else if (this.#place !== 'none') limiter.leaveLine(this.#place)
+    if (this.#counted !== 'no') stats.out(this.#counted === 'proxied')
+    const admitted = this.#admittedAt > 0
+    const summary = {
+      end,
+      status: end === 'client-left' && this.#status === 0 ? 499 : this.#status,
+      counted: this.#counted !== 'no',
+      admitted,
+      durationMs: admitted ? clock.monotonic() - this.#admittedAt : 0,
+      retries,
+      bytesReceived: this.#bytesReceived,
+      bytesSent: this.#bytesSent,
+      fault: this.#fault,
+    }
+    for (const recorder of recorders) recorder.finished(summary)
+  }
+}
