@@ -1,6 +1,6 @@
 // The vocabulary of evidence. Names and layouts follow Intel's DCAP headers (sgx_quote_3.h, sgx_report.h).
 
-import type { ReportData } from './bind.ts'
+import type { PosternClaims, ReportData } from './bind.ts'
 
 /** Where quotes come from: Gramine's /dev/attestation, or the synthetic TEE of tests and demo. */
 export interface QuoteSource {
@@ -71,6 +71,16 @@ export interface Claims {
   readonly window: { readonly from: number; readonly until: number }
 }
 
+/** What a certificate's evidence says besides the quote; already bound to the quote and to the certificate's key. */
+export interface EvidenceFacts {
+  /** 'tagged' is the claims extension (TCG DICE), 'legacy' Gramine's bare quote over the key, which carries no claims. */
+  readonly format: 'tagged' | 'legacy'
+  /** SHA-256 of the certificate's DER, lower-case hex. */
+  readonly leafSha256: string
+  /** Undefined for a peer that makes no claim of ours. */
+  readonly postern: PosternClaims | undefined
+}
+
 /** One reason for a refusal. */
 export interface Reason {
   /** Stable name of the rule: 'mrenclave', 'debug', 'role', … */
@@ -82,3 +92,13 @@ export interface Reason {
 export type Judgement =
   | { readonly accepted: true; readonly claims: Claims; readonly until: number }
   | { readonly accepted: false; readonly reasons: readonly [Reason, ...Reason[]] }
+
+/** A Judgement that also says what the accepted certificate's evidence claims. */
+export type PeerJudgement =
+  | {
+      readonly accepted: true
+      readonly claims: Claims
+      readonly until: number
+      readonly evidence: EvidenceFacts
+    }
+  | Extract<Judgement, { readonly accepted: false }>

@@ -1,0 +1,80 @@
+// One call for everybody who has a peer's certificate and wants to know whether bytes may flow: certificate, evidence,
+// quote, binding, rule, dates. The order of the statements is the order of the checks.
+//
+// It never throws, whatever the bytes are, and never accepts by omission: each step that fails ends in a reason.
+
+import { describe, Fault, type FaultCode } from '../base/errors.ts'
+import { type Certificate, isSignedBy, readCertificate } from './certificate.ts'
+import type { Collateral, EvidenceFacts, PeerJudgement, Reason } from './evidence.ts'
+import { dateText, judge, type PeerRule } from './policy.ts'
+import { parseQuote } from './quote.ts'
+import { readEvidence, requireBound } from './ratls.ts'
+import { verifyQuote } from './verify.ts'
+
+export interface Trust {
+  /** DER of the trust anchor. */
+  readonly root: Uint8Array
+  readonly collateral: Collateral
+}
+
+// What was wanted, by the code of the fault that was met. A code that is not here is our own bug.
+const wanted: Partial<Record<FaultCode, string>> = {
+  'certificate-malformed': 'X.509 v3 certificates in DER',
+  'evidence-missing': 'evidence in the certificate',
+  'evidence-malformed': 'well-formed evidence',
+  'evidence-unbound': "evidence for the certificate's key",
+  'quote-malformed': 'an SGX ECDSA quote of version 3',
+  'quote-unverified': 'a genuine quote',
+  'collateral-missing': 'collateral for this root',
+}
+
+/**
+ * Judges the certificate that a peer proved possession of in a TLS handshake. Whether the certificate also chains to
+ * some authority is another question; a self-issued one must be signed by its own key.
+ *
+ * @param leafDer the peer's certificate, any bytes
+ * @param at milliseconds since the epoch
+ * @returns `until` is the earliest end of: the quote's verification, the matching enclave entry, the certificate
+ */
+export function judgePeer(leafDer: Uint8Array, rule: PeerRule, trust: Trust, at: number): PeerJudgement {
+  try {
+    const leaf = readCertificate(leafDer)
+    if (leaf.selfIssued && !isSignedBy(leaf, leaf)) {
+      throw new Fault('certificate-malformed', 'certificate: self-issued, but not signed by its own key')
+    }
+    const evidence = readEvidence(leaf)
+    const claims = verifyQuote(parseQuote(evidence.quote), trust.collateral, at, trust.root)
+    requireBound(evidence, claims.body.reportData)
+    const facts = { format: evidence.format, leafSha256: leaf.sha256, postern: evidence.postern }
+    return withDates(leaf, facts, judge(claims, facts, rule, at), at)
+  } catch (error) {
+    return { accepted: false, reasons: [reasonOf(error)] }
+  }
+}
+
+function withDates(
+  leaf: Certificate,
+  evidence: EvidenceFacts,
+  judgement: ReturnType<typeof judge>,
+  at: number,
+): PeerJudgement {
+  const dates = dateReasons(leaf, at)
+  if (!judgement.accepted) {
+    const [first, ...rest] = judgement.reasons
+    return { accepted: false, reasons: [first, ...rest, ...dates] }
+  }
+  const [first, ...rest] = dates
+  if (first) return { accepted: false, reasons: [first, ...rest] }
+  return { accepted: true, claims: judgement.claims, until: Math.min(judgement.until, leaf.notAfter), evidence }
+}
+
+function dateReasons(leaf: Certificate, at: number): Reason[] {
+  if (leaf.notBefore <= at && at <= leaf.notAfter) return []
+  const want = `a certificate valid from ${dateText(leaf.notBefore)} to ${dateText(leaf.notAfter)}`
+  return [{ rule: 'certificate-dates', want, got: dateText(at) }]
+}
+
+function reasonOf(error: unknown): Reason {
+  if (!(error instanceof Fault)) return { rule: 'internal', want: 'a judgement', got: describe(error) }
+  return { rule: error.code, want: wanted[error.code] ?? 'no fault', got: error.message }
+}

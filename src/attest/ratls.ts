@@ -1,0 +1,112 @@
+// Evidence in a certificate (RA-TLS), both ways. Extensions: TCG DICE tagged evidence 2.23.133.5.4.9 as interoperable
+// RA-TLS (CCC attestation SIG) and Gramine write it, and Gramine's older bare quote.
+//
+// It must never fall back: where tagged evidence is present and bad, the certificate is refused, or an attacker would
+// choose the weaker format by spoiling the stronger. Reading says what a certificate claims; only together with
+// verifyQuote and requireBound does it mean anything.
+
+import { equalBytes } from '../base/bytes.ts'
+import { decodeCbor, encodeCbor, isTagged } from '../base/cbor.ts'
+import { Fault } from '../base/errors.ts'
+import { bindClaims, bindLegacyKey, bindsKey, decodeClaims, type PosternClaims, type ReportData } from './bind.ts'
+import type { Certificate, Extension } from './certificate.ts'
+
+export const taggedEvidenceOid = '2.23.133.5.4.9'
+/**
+ * Gramine hands a whole TLV (06 09 2A 86 48 86 F8 4D 8A 39 06) to a function that wants an identifier's content, so its
+ * certificates say 06 0B 06 09 2A 86 48 86 F8 4D 8A 39 06. In dotted form that is this; @peculiar/x509 encodes this
+ * dotted form to exactly those bytes, so no raw DER is needed.
+ */
+export const legacyOid = '0.6.9.42.840.113741.1337.6'
+/** What Gramine documents; other makers write it. Read, never written. */
+export const documentedLegacyOid = '1.2.840.113741.1337.6'
+
+// Gramine's verifier takes only the length form 04 82 hi lo, and no more than its largest quote.
+const minValueBytes = 256
+const maxValueBytes = 8192
+const quoteTag = 60_000
+const code = 'evidence-malformed'
+
+/** Evidence as a certificate carries it. */
+export interface Evidence {
+  readonly format: 'tagged' | 'legacy'
+  readonly quote: Uint8Array
+  /** What the quote's report data must be, all 64 bytes. */
+  readonly reportData: ReportData
+  readonly postern: PosternClaims | undefined
+}
+
+/**
+ * Extensions, none of them critical, for a certificate over the key that the claims bind.
+ * @param tagged a quote over bindClaims(claims), and those claims as encodeClaims made them
+ * @param legacyQuote a second quote, over bindLegacyKey(spki), where old Gramine peers have to understand it
+ * @throws Fault 'evidence-malformed' where a value is not of 256 to 8192 bytes
+ */
+export function evidenceExtensions(
+  tagged: { readonly quote: Uint8Array; readonly claims: Uint8Array },
+  legacyQuote?: Uint8Array,
+): { readonly oid: string; readonly value: Uint8Array }[] {
+  const value = encodeCbor({ tag: quoteTag, value: [tagged.quote, tagged.claims] })
+  const extensions = [{ oid: taggedEvidenceOid, value }]
+  if (legacyQuote) extensions.unshift({ oid: legacyOid, value: legacyQuote }) // Gramine's order: legacy first
+  for (const extension of extensions) requireSize(extension.oid, extension.value)
+  return extensions
+}
+
+/**
+ * Takes the evidence out of a certificate and checks that its claims are about the certificate's own key.
+ * @throws Fault 'evidence-missing' where there is none, 'evidence-malformed' where its form is wrong, 'evidence-unbound'
+ *   where it is about another key
+ */
+export function readEvidence(certificate: Certificate): Evidence {
+  const extension = findExtension(certificate)
+  if (certificate.curve === undefined) throw new Fault(code, 'certificate key: want P-256 or P-384, a named curve')
+  if (extension.critical) throw new Fault(code, `extension ${extension.oid}: must not be critical`)
+  requireSize(extension.oid, extension.value)
+  if (extension.oid === taggedEvidenceOid) return readTagged(extension.value, certificate.spki)
+  return {
+    format: 'legacy',
+    quote: extension.value,
+    reportData: bindLegacyKey(certificate.spki),
+    postern: undefined,
+  }
+}
+
+/**
+ * All 64 bytes, in constant time: bytes 32 to 63 are zero or the quote says something that nobody reads.
+ * @throws Fault 'evidence-unbound'
+ */
+export function requireBound(evidence: Evidence, quoted: Uint8Array): void {
+  if (equalBytes(evidence.reportData, quoted)) return
+  const what = evidence.format === 'tagged' ? 'these claims' : "the certificate's key"
+  throw new Fault('evidence-unbound', `quote: its report data is not for ${what}`)
+}
+
+/** Tagged evidence wherever there is some, good or bad; else the legacy quote. */
+function findExtension({ extensions }: Certificate): Extension {
+  const tagged = extensions.find(({ oid }) => oid === taggedEvidenceOid)
+  if (tagged) return tagged
+  const [legacy, second] = extensions.filter(({ oid }) => oid === legacyOid || oid === documentedLegacyOid)
+  if (!legacy) throw new Fault('evidence-missing', 'certificate: no evidence extension')
+  if (second) throw new Fault(code, 'certificate: legacy evidence under both identifiers')
+  return legacy
+}
+
+function readTagged(value: Uint8Array, spki: Uint8Array): Evidence {
+  const item = decodeCbor(value, code)
+  if (!isTagged(item) || item.tag !== quoteTag) throw new Fault(code, `evidence: want CBOR tag ${quoteTag}`)
+  const [quote, claims, ...rest] = Array.isArray(item.value) ? item.value : []
+  if (!(quote instanceof Uint8Array) || !(claims instanceof Uint8Array) || rest.length > 0) {
+    throw new Fault(code, 'evidence: want an array of two byte strings, quote and claims')
+  }
+  const peer = decodeClaims(claims)
+  if (!bindsKey(peer, spki)) {
+    throw new Fault('evidence-unbound', "claims: pubkey-hash is not the hash of the certificate's key")
+  }
+  return { format: 'tagged', quote, reportData: bindClaims(claims), postern: peer.postern }
+}
+
+function requireSize(oid: string, value: Uint8Array): void {
+  if (value.length >= minValueBytes && value.length <= maxValueBytes) return
+  throw new Fault(code, `extension ${oid}: want ${minValueBytes} to ${maxValueBytes} bytes, got ${value.length}`)
+}
