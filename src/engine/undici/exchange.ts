@@ -8,6 +8,7 @@ import { Fault, systemCode } from '../../base/errors.ts'
 import type { Driver, End, Gate, Peer, Reply, RequestHead, Ticket } from '../../gate/contract.ts'
 import type { EngineOptions } from '../engine.ts'
 import { firstValue, requestFields, responseFields } from '../rewrite.ts'
+import { sniffContentType } from '../sniff.ts'
 import { reasonPhrase } from '../status.ts'
 import { joinTunnel } from '../tunnel.ts'
 import type { Controller, Handler, Lane, Lanes } from './lanes.ts'
@@ -78,6 +79,8 @@ export class Exchange implements Driver, Handler {
   #lane: Lane | undefined
   #controller: Controller | undefined
   #upload: Upload | undefined
+  /** The container's final head, held back until its first bytes come. */
+  #head: { readonly status: number; readonly fields: string[]; readonly bodyless: boolean } | undefined
   #breakTunnel: (() => void) | undefined
   #retries = 0
 
@@ -119,7 +122,7 @@ export class Exchange implements Driver, Handler {
       this.answer({ status: 417, headers: [], body: '', close: true })
     } else {
       // The reference engine cannot relay the container's own 100: it invites the body as soon as it forwards.
-      if (this.#entry === 'continue') this.#response.writeContinue()
+      if (this.#entry === 'continue' && this.#hasBody()) this.#response.writeContinue()
       this.#dispatch(false)
     }
   }
@@ -163,6 +166,7 @@ export class Exchange implements Driver, Handler {
 
   onResponseData(controller: Controller, chunk: Buffer): void {
     if (this.#state !== 'relaying') return
+    this.#sendHead(chunk)
     this.#ticket?.sent(chunk.length)
     if (this.#response.write(chunk)) return
     controller.pause()
@@ -171,6 +175,7 @@ export class Exchange implements Driver, Handler {
 
   onResponseEnd(controller: Controller): void {
     if (this.#state !== 'relaying') return
+    this.#sendHead(undefined)
     const trailers = decode(controller.rawTrailers)
     if (trailers.length > 0) this.#response.addTrailers(pairs(trailers))
     this.#giveLane()
@@ -260,19 +265,41 @@ export class Exchange implements Driver, Handler {
     const fields = responseFields(raw)
     const announced = firstValue(raw, 'trailer')
     if (announced !== undefined) fields.push('Trailer', announced)
-    this.#writeHead(status, fields, false)
-    // The first bytes usually come in the same turn; then head and body leave together.
+    this.#head = { status, fields, bodyless }
+    // Head and first bytes leave together. A stream may begin with silence: then its head goes first, alone.
+    if (firstValue(raw, 'content-length') !== undefined) return
     setImmediate(() => {
-      if (this.#state === 'relaying' && !this.#response.writableEnded) this.#response.flushHeaders()
+      if (this.#state !== 'relaying' || this.#response.writableEnded) return
+      this.#sendHead(undefined)
+      this.#response.flushHeaders()
     })
+  }
+
+  /** @param first the first bytes of the body, if there are any */
+  #sendHead(first: Buffer | undefined): void {
+    if (!this.#head) return
+    const { status, fields, bodyless } = this.#head
+    this.#head = undefined
+    const typed = firstValue(fields, 'content-type') !== undefined || firstValue(fields, 'content-encoding') !== undefined
+    if (first && !typed && !bodyless) fields.push('Content-Type', sniffContentType(first))
+    this.#writeHead(status, fields, false)
   }
 
   #writeHead(status: number, fields: string[], close: boolean): void {
     const response = this.#response
-    const closes = close || this.#context.draining() || this.#raw !== undefined || this.#unreadIsLarge()
+    const modern = this.#message.httpVersion !== '1.0'
+    const closes =
+      close ||
+      this.#context.draining() ||
+      this.#raw !== undefined ||
+      this.#unreadIsLarge() ||
+      (modern && !response.shouldKeepAlive)
     // Node adds `Connection: keep-alive` unless told that somebody removed it.
     response.removeHeader('connection')
     if (closes) fields.push('Connection', 'close')
+    else if (!modern && response.shouldKeepAlive && firstValue(fields, 'content-length') !== undefined) {
+      fields.push('Connection', 'keep-alive')
+    }
     response.writeHead(status, reasonPhrase(status), fields)
   }
 

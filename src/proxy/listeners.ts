@@ -1,0 +1,91 @@
+// Ports. A plain one and a TLS one hand their connections, TLS ended, to the same engine. Both are bound before anything
+// is ready, so that a taken port fails the start and probes find somebody who says "not yet".
+
+import { createServer, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
+import { Fault, systemCode } from '../base/errors.ts'
+import type { Engine } from '../engine/engine.ts'
+
+/** Binds the wildcard address, both families where there are two. @throws Fault 'bind-failed' with port and cause */
+export function bind(server: Server, port: number, name: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', error => {
+      const code = systemCode(error)
+      const cause = code === 'EADDRINUSE' ? 'address already in use' : (code ?? 'failed')
+      const cure = code === 'EADDRINUSE' ? '; another process holds the port: stop it or move the port' : ''
+      reject(new Fault('bind-failed', `listen tcp :${port}: bind: ${cause} (${name})${cure}`))
+    })
+    server.listen({ port, backlog: 4096 }, () => {
+      // A later error of a listening socket (too many open files) must not end the process.
+      server.removeAllListeners('error')
+      server.on('error', () => {})
+      resolve()
+    })
+  })
+}
+
+export function plainListener(engine: Engine, maxConnections: number): Server {
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, socket => {
+    engine.accept(socket, { address: peerAddress(socket), secure: false })
+  })
+  server.maxConnections = maxConnections
+  return server
+}
+
+export interface TlsListener {
+  readonly server: Server
+  /** New handshakes get this certificate; open connections live on. */
+  show(credential: { readonly key: Buffer; readonly cert: string }): void
+}
+
+export interface TlsRules {
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+  readonly maxVersion: 'TLSv1.2' | 'TLSv1.3'
+  /** OpenSSL's names, colon-separated, or undefined for our own order. */
+  readonly ciphers: string | undefined
+  readonly curves: string | undefined
+}
+
+const handshakeMs = 10_000
+
+/** AES-GCM first: it is the fastest with the instructions that every SGX machine has. */
+export const tls13Ciphers = 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256'
+
+export function tlsListener(engine: Engine, maxConnections: number, rules: TlsRules): TlsListener {
+  const common = {
+    minVersion: rules.minVersion,
+    maxVersion: rules.maxVersion,
+    ciphers: rules.ciphers ?? (rules.minVersion === 'TLSv1.3' ? tls13Ciphers : undefined),
+    ecdhCurve: rules.curves ?? 'auto',
+    honorCipherOrder: true,
+  }
+  const server = createTlsServer({
+    ...withoutUndefined(common),
+    ALPNProtocols: ['http/1.1'],
+    handshakeTimeout: handshakeMs,
+    allowHalfOpen: true,
+    noDelay: true,
+  })
+  server.maxConnections = maxConnections
+  server.on('secureConnection', (socket: TLSSocket) => {
+    engine.accept(socket, { address: peerAddress(socket), secure: true })
+  })
+  // The object may hold what the client sent; there is nothing to answer on a broken handshake.
+  server.on('tlsClientError', (_error, socket) => socket.destroy())
+  return {
+    server,
+    show: ({ key, cert }) => server.setSecureContext({ ...withoutUndefined(common), key, cert }),
+  }
+}
+
+function withoutUndefined<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>
+  }
+}
+
+/** IPv4 addresses as such, also where the dual-stack socket shows them mapped. */
+function peerAddress(socket: Socket): string {
+  const address = socket.remoteAddress ?? ''
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
+}
