@@ -1,0 +1,209 @@
+// From a policy's exact bytes to the rules that the rooms run by. The policy is measured: it alone says whom to trust and
+// what may leave. What a policy sets and this version does not do is refused by name; nothing in it is ever ignored.
+// Knows no file system and no clock; reading is the caller's.
+
+import { createHash } from 'node:crypto'
+import { Fault, systemCode } from '../base/errors.ts'
+import { JsonError, readJson } from './json.ts'
+import { shipped } from './policies.ts'
+import { contradictions, type Peers, peersOf, type Trust, trustOf, unimplemented } from './policy-rules.ts'
+import { type Observed, type PolicyDocument, policyShape } from './policy-shape.ts'
+import { type Complaint, told, unfit } from './shape.ts'
+
+export type TlsVersion = 'TLSv1.2' | 'TLSv1.3'
+
+export type Upstream = Trust & {
+  readonly protocol: 'mirror' | 'http/1.1'
+  readonly clientCertificate: boolean
+  readonly maxConnectionAgeMs: number
+  /** Lower-case tokens; exactly ['*'] lets any become a tunnel. */
+  readonly upgrades: readonly string[]
+  readonly allowUnframed: boolean
+  /** Path of the readiness request, from its slash on; undefined: a handshake is enough. */
+  readonly probePath: string | undefined
+}
+
+/** Frozen. Only what this version does is here. */
+export interface Policy {
+  readonly name: string
+  readonly service: { readonly id: string; readonly namespace: string; readonly name: string } | undefined
+  readonly hosts: readonly string[]
+  /** Ceiling of requests in the container at once; undefined: none. */
+  readonly maxConcurrency: number | undefined
+  readonly inbound: {
+    readonly plaintext: 'probes-only' | 'serve'
+    /** Lower-case header names. */
+    readonly strip: readonly string[]
+    /** Lowest TLS version on our ports. */
+    readonly tlsFloor: TlsVersion
+  }
+  readonly identity: {
+    readonly source: 'self-signed' | 'files'
+    readonly lifetimeSeconds: number
+    readonly legacyExtension: boolean
+    readonly dangerAcceptForeignKey: boolean
+  }
+  readonly upstream: Upstream
+  readonly peers: Readonly<Record<string, Peers>>
+  /** What may be remembered of a request; ['*']: anything. */
+  readonly observe: readonly Observed[]
+  /** DER of the root of synthetic evidence. */
+  readonly dangerSyntheticRoot: Uint8Array | undefined
+}
+
+const maxBytes = 1024 * 1024
+
+/**
+ * The policy that a name or a file stands for.
+ * @param nameOrFile a shipped policy's name; anything else is a path
+ * @param readFile gives a file's bytes or throws
+ * @returns the policy, the bytes it was read from, and the digest (32 bytes) that evidence names
+ * @throws Fault 'policy-invalid', one sentence with every complaint
+ */
+export function loadPolicy(
+  nameOrFile: string,
+  readFile: (path: string) => Uint8Array,
+): { readonly policy: Policy; readonly bytes: Uint8Array; readonly digest: Uint8Array } {
+  const text = Object.hasOwn(shipped, nameOrFile) ? shipped[nameOrFile] : undefined
+  const bytes = text === undefined ? readBytes(nameOrFile, readFile) : new TextEncoder().encode(text)
+  return { policy: readPolicy(bytes, nameOrFile), bytes, digest: policyDigest(bytes) }
+}
+
+function readBytes(path: string, readFile: (path: string) => Uint8Array): Uint8Array {
+  try {
+    // A copy: what is checked below is what is digested, whatever the caller does with its buffer.
+    return new Uint8Array(readFile(path))
+  } catch (error) {
+    const why = systemCode(error) ?? 'no reason given'
+    const names = Object.keys(shipped).join(', ')
+    throw new Fault('policy-invalid', `policy ${path}: neither shipped (${names}) nor a readable file (${why})`, {
+      cause: error,
+    })
+  }
+}
+
+/**
+ * SHA-256 over `postern policy v1`, a zero byte, the policy's length (u32, big endian), its bytes, and the length of the
+ * signed part, which is empty.
+ */
+export function policyDigest(bytes: Uint8Array): Uint8Array {
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(bytes.length)
+  const hash = createHash('sha256').update('postern policy v1\0').update(length).update(bytes).update(Buffer.alloc(4))
+  return new Uint8Array(hash.digest())
+}
+
+/**
+ * Reads a policy's bytes.
+ * @param from the name or path, for messages
+ * @throws Fault 'policy-invalid'
+ */
+export function readPolicy(bytes: Uint8Array, from: string): Policy {
+  if (bytes.length > maxBytes) throw invalid(from, `want at most ${maxBytes} bytes, got ${bytes.length}`)
+  const complaints: Complaint[] = []
+  const document = policyShape.read(parse(bytes, from), '', complaints)
+  if (document === unfit) throw invalid(from, complaints.map(told).join('; '))
+  complaints.push(...unimplemented(document), ...contradictions(document))
+  const trust = trustOf(document, complaints)
+  if (trust === undefined || complaints.length > 0) throw invalid(from, complaints.map(told).join('; '))
+  if (trust.mode === 'attested' && trust.accepted.enclaves.length === 0) {
+    throw invalid(
+      from,
+      `it accepts nobody: copy it, add measurements or signers under peers.${trust.accept}.enclaves, start with --policy FILE`,
+    )
+  }
+  return freeze(build(document, trust))
+}
+
+function invalid(from: string, what: string, cause?: unknown): Fault {
+  return new Fault('policy-invalid', `policy ${from}: ${what}`, { cause })
+}
+
+function parse(bytes: Uint8Array, from: string): unknown {
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch (cause) {
+    throw invalid(from, 'not valid UTF-8', cause)
+  }
+  try {
+    return readJson(text)
+  } catch (cause) {
+    throw cause instanceof JsonError ? invalid(from, `not JSON: ${cause.message}`, cause) : cause
+  }
+}
+
+function build(document: PolicyDocument, trust: Trust): Policy {
+  const { name, identity, inbound, upstream, dangerSyntheticRoot } = document
+  const peers: Record<string, Peers> = Object.create(null)
+  for (const [key, peer] of Object.entries(document.peers)) peers[key] = peersOf(peer)
+  return {
+    name,
+    service: document.service ?? undefined,
+    hosts: document.hosts,
+    maxConcurrency: document.limits.concurrency ?? undefined,
+    inbound: {
+      plaintext: inbound.plaintext,
+      strip: inbound.strip,
+      // Knative lets an operator go down to 1.2; only the policy that promises Knative's behaviour follows.
+      tlsFloor: name === 'compatible' ? 'TLSv1.2' : 'TLSv1.3',
+    },
+    identity: {
+      // unimplemented() refused the others.
+      source: identity.source === 'files' ? 'files' : 'self-signed',
+      lifetimeSeconds: identity.lifetimeSeconds,
+      legacyExtension: identity.legacyExtension,
+      dangerAcceptForeignKey: identity.dangerAcceptForeignKey,
+    },
+    upstream: {
+      ...trust,
+      protocol: upstream.protocol === 'http/1.1' ? 'http/1.1' : 'mirror',
+      clientCertificate: upstream.clientCertificate,
+      maxConnectionAgeMs: upstream.maxConnectionAgeSeconds * 1000,
+      upgrades: upstream.upgrade.allow,
+      allowUnframed: upstream.allowUnframed,
+      probePath: upstream.probe?.path,
+    },
+    peers,
+    observe: document.observe.allow,
+    dangerSyntheticRoot: dangerSyntheticRoot && new Uint8Array(dangerSyntheticRoot[0].raw),
+  }
+}
+
+/** Freezes all the way down; byte arrays cannot be frozen and are left alone. */
+function freeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value
+  for (const each of Object.values(value)) freeze(each)
+  return Object.freeze(value)
+}
+
+/** Every danger switch that is on, as dotted paths. Found by name, so that a new one cannot be forgotten here. */
+export function dangers(policy: Policy): readonly string[] {
+  const found = new Set<string>()
+  const visit = (value: object, path: string): void => {
+    for (const [key, each] of Object.entries(value)) {
+      const at = path === '' ? key : `${path}.${key}`
+      if (key.startsWith('danger')) {
+        if (each !== undefined && each !== false && each !== 0) found.add(at)
+      } else if (typeof each === 'object' && each !== null) visit(each, at)
+    }
+  }
+  visit({ ...policy, upstream: undefined }, '')
+  return [...found].sort()
+}
+
+/** Choices that are sound for their purpose and weaker than the strongest, as dotted paths with their value. */
+export function weaknesses(policy: Policy): readonly string[] {
+  const { inbound, upstream } = policy
+  const table: readonly (readonly [boolean, string])[] = [
+    [inbound.plaintext === 'serve', 'inbound.plaintext=serve'],
+    [inbound.tlsFloor === 'TLSv1.2', 'inbound.tls>=1.2'],
+    [upstream.mode !== 'attested', `upstream.mode=${upstream.mode}`],
+    [upstream.mode === 'attested', 'upstream.trust=measurement'],
+    [upstream.mode === 'attested', 'upstream.freshness=none'],
+    [upstream.upgrades.includes('*'), 'upstream.upgrade.allow=*'],
+    [upstream.mode !== 'plaintext' && upstream.allowUnframed, 'upstream.allowUnframed'],
+    [policy.observe.includes('*'), 'observe.allow=*'],
+  ]
+  return table.filter(([on]) => on).map(([, name]) => name)
+}
