@@ -41,6 +41,7 @@ export function isMap(value: Cbor | undefined): value is ReadonlyMap<string, Cbo
 function item(reader: Reader, depth: number): Cbor {
   const initial = reader.u8('CBOR item')
   const major = initial >> 5
+  if (major === 1 || major === 7) throw new Fault(reader.code, `CBOR: major type ${major} is not used here`)
   const argument = readArgument(reader, initial & 0x1f)
   switch (major) {
     case 0:
@@ -53,10 +54,8 @@ function item(reader: Reader, depth: number): Cbor {
       return readArray(reader, argument, deeper(reader, depth))
     case 5:
       return readMap(reader, argument, deeper(reader, depth))
-    case 6:
-      return { tag: argument, value: item(reader, deeper(reader, depth)) }
     default:
-      throw new Fault(reader.code, `CBOR: major type ${major} is not used here`)
+      return { tag: argument, value: item(reader, deeper(reader, depth)) }
   }
 }
 

@@ -5,6 +5,8 @@ import { generateKeyPairSync, type KeyObject, webcrypto } from 'node:crypto'
 import * as lib from '@peculiar/x509'
 import type { SyntheticPlatform } from '../../src/demo/tee.ts'
 
+export const { KeyUsageFlags } = lib
+
 export interface Keys {
   readonly privateKey: KeyObject
   readonly publicKey: KeyObject
@@ -41,7 +43,7 @@ function handle(key: KeyObject, usage: 'sign' | 'verify'): webcrypto.CryptoKey {
 /** One certificate, DER. */
 export async function makeCertificate(request: Request): Promise<Uint8Array> {
   const ca = request.ca ?? false
-  const usages = request.usages ?? (ca ? lib.KeyUsageFlags.keyCertSign : lib.KeyUsageFlags.digitalSignature)
+  const usages = request.usages ?? (ca ? KeyUsageFlags.keyCertSign : KeyUsageFlags.digitalSignature)
   const certificate = await lib.X509CertificateGenerator.create(
     {
       serialNumber: '01',
