@@ -1,0 +1,98 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { bindClaims } from '../../src/attest/bind.ts'
+import { openQuoteSource, realTeePresent, refusingQuoteSource } from '../../src/attest/source.ts'
+import { measurement } from '../../src/demo/tee.ts'
+import { makeTee, mrenclave } from '../support/evidence.ts'
+import { complaint, outcome } from '../support/outcome.ts'
+
+const code = 'tee-unavailable'
+const data = bindClaims(Uint8Array.of(1))
+const quote = await makeTee().quote(data)
+
+/** A folder that stands in for Gramine's; a file is left out where its content is undefined. */
+function stand(folder: string, files: Record<string, Uint8Array | string | undefined> = {}): string {
+  const info = new Uint8Array(512)
+  info.set(mrenclave)
+  const all = { attestation_type: 'dcap', my_target_info: info, user_report_data: '', quote, ...files }
+  for (const [name, content] of Object.entries(all)) {
+    if (content !== undefined) writeFileSync(join(folder, name), content)
+  }
+  return folder
+}
+
+t.test('report data is written, the quote read and compared', async t => {
+  const folder = stand(t.testdir())
+  t.equal(realTeePresent(folder), true)
+  const source = openQuoteSource(folder)
+  t.equal(source.synthetic, false)
+  t.same(source.mrenclave, mrenclave)
+  t.same(await source.quote(data), quote)
+  t.same(new Uint8Array(readFileSync(join(folder, 'user_report_data'))), new Uint8Array(data))
+})
+
+const closed: [name: string, files: Record<string, Uint8Array | string | undefined>, message: string][] = [
+  ['no attestation at all', { attestation_type: undefined }, 'attestation_type: ENOENT'],
+  ['attestation switched off', { attestation_type: 'none' }, 'attestation_type: want dcap, got "none"'],
+  ['another kind', { attestation_type: 'dcap\n' }, 'want dcap'],
+  ['no target info', { my_target_info: undefined }, 'my_target_info: ENOENT'],
+  ['a short target info', { my_target_info: new Uint8Array(32) }, 'my_target_info: want 512 bytes, got 32'],
+]
+for (const [name, files, message] of closed) {
+  t.test(`${name}: the source does not open`, async t => {
+    const folder = stand(t.testdir(), files)
+    t.equal(
+      outcome(() => openQuoteSource(folder)),
+      code,
+    )
+    t.match(
+      complaint(() => openQuoteSource(folder)),
+      message,
+    )
+    t.equal(realTeePresent(folder), 'my_target_info' in files)
+  })
+}
+
+const lies: [name: string, files: Record<string, Uint8Array | string | undefined>, message: string][] = [
+  ['no quote', { quote: undefined }, 'quote: ENOENT'],
+  ['an empty quote', { quote: '' }, 'quote: quote-malformed'],
+  ['a quote that is none', { quote: new Uint8Array(5000) }, 'quote: quote-malformed'],
+  ['a quote beyond 8192 bytes', { quote: new Uint8Array(8193) }, 'want at most 8192 bytes, got 8193'],
+  [
+    'a quote for other report data',
+    { quote: await makeTee().quote(bindClaims(Uint8Array.of(2))) },
+    'other report data',
+  ],
+  [
+    'a quote of another enclave',
+    { quote: await makeTee({ mrenclave: measurement('x') }).quote(data) },
+    'another enclave',
+  ],
+]
+for (const [name, files, message] of lies) {
+  t.test(`${name}: refused`, async t => {
+    const source = openQuoteSource(stand(t.testdir(), files))
+    await t.rejects(source.quote(data), { code, message: new RegExp(message) })
+  })
+}
+
+t.test('report data that cannot be written, or not at once, is no report data', async t => {
+  const folder = stand(t.testdir(), { user_report_data: undefined })
+  mkdirSync(join(folder, 'user_report_data'))
+  await t.rejects(openQuoteSource(folder).quote(data), { code, message: /user_report_data: EISDIR/ })
+})
+
+t.test('a source without a TEE refuses with its reason and has a measurement that nobody has', async t => {
+  const source = refusingQuoteSource('no enclave here')
+  t.same(source.mrenclave, new Uint8Array(32))
+  await t.rejects(source.quote(data), { code, message: 'no enclave here' })
+})
+
+t.test("Gramine's own folder is the default", async t => {
+  t.equal(realTeePresent(), false)
+  t.equal(
+    outcome(() => openQuoteSource()),
+    code,
+  )
+})
