@@ -128,11 +128,9 @@ export class Environment {
     return value === undefined ? fallback : this.#bounded(name, value, least, most)
   }
 
-  /** A port to listen on or to dial, as text in decimal. An unset one is `fallback`; without one it is required. */
-  port(name: string, fallback?: number): number {
-    const value = this.get(name)
-    if (value === undefined && fallback !== undefined) return fallback
-    return value === undefined ? Number(this.required(name)) : this.#bounded(name, value, 1, 65_535)
+  /** A port to listen on or to dial, as text in decimal; `fallback` where it is unset. */
+  port(name: string, fallback: number): number {
+    return this.count(name, 1, 65_535, fallback)
   }
 
   #bounded(name: string, value: string, least: number, most: number): number {

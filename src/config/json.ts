@@ -1,7 +1,7 @@
-// The strict JSON reader of documents that decide about trust: RFC 8259 and nothing more, duplicate members refused
-// (two readers must never see two policies in the same bytes), depth bounded, every error with its line and column.
-// Objects come without a prototype, so that a member called __proto__ or constructor is data like any other.
-// Must never repair anything. The environment's JSON, where the contract asks for Go's leniency, does not come here.
+// The strict JSON reader of policies and of the environment: RFC 8259 and nothing more, duplicate members refused (two
+// readers must never see two policies in the same bytes), depth bounded, every error with its line and column. Objects
+// come without a prototype, so that a member called __proto__ or constructor is data like any other.
+// Must never repair anything.
 
 /** Any value that JSON can hold. Objects have no prototype. */
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject

@@ -4,6 +4,7 @@
 
 import { createHash } from 'node:crypto'
 import { Fault, systemCode } from '../base/errors.ts'
+import { freeze } from './freeze.ts'
 import { JsonError, readJson } from './json.ts'
 import { shipped } from './policies.ts'
 import { contradictions, type Peers, peersOf, type Trust, trustOf, unimplemented } from './policy-rules.ts'
@@ -168,13 +169,6 @@ function build(document: PolicyDocument, trust: Trust): Policy {
     observe: document.observe.allow,
     dangerSyntheticRoot: dangerSyntheticRoot && new Uint8Array(dangerSyntheticRoot[0].raw),
   }
-}
-
-/** Freezes all the way down; byte arrays cannot be frozen and are left alone. */
-function freeze<T>(value: T): T {
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value
-  for (const each of Object.values(value)) freeze(each)
-  return Object.freeze(value)
 }
 
 /** Every danger switch that is on, as dotted paths. Found by name, so that a new one cannot be forgotten here. */
