@@ -156,21 +156,6 @@ export function makeSyntheticTee(options: SyntheticTeeOptions): QuoteSource {
   }
 }
 
-/** The demo's proxy: its own measurement and product, so that it is never its own upstream. */
-export function demoProxyTee(): QuoteSource {
-  return demoTee('postern demo proxy', 1)
-}
-
-/** The demo's function: what the built-in policy `demo` accepts. */
-export function demoFunctionTee(): QuoteSource {
-  return demoTee('postern demo function', 2)
-}
-
-function demoTee(name: string, isvProdId: number): QuoteSource {
-  const mrsigner = measurement('postern demo signer')
-  return makeSyntheticTee({ mrenclave: measurement(name), mrsigner, isvProdId, isvSvn: 1 })
-}
-
 /** 32 bytes that stand for a measurement: SHA-256 of a name. */
 export function measurement(name: string): Uint8Array {
   return new Uint8Array(createHash('sha256').update(name).digest())
