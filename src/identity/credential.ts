@@ -59,9 +59,9 @@ export function checkCredential(credential: Credential, at: number): void {
     throw invalid('dates are not those of the leaf')
   }
   for (const [index, certificate] of chain.entries()) {
-    if (at < certificate.notBefore)
+    if (!(at >= certificate.notBefore))
       throw invalid(`certificate ${index} is not valid before ${iso(certificate.notBefore)}`)
-    if (at >= certificate.notAfter) throw invalid(`certificate ${index} expired at ${iso(certificate.notAfter)}`)
+    if (!(at < certificate.notAfter)) throw invalid(`certificate ${index} expired at ${iso(certificate.notAfter)}`)
     const next = chain[index + 1]
     if (next && !(certificate.x509.checkIssued(next.x509) && isSignedBy(certificate, next))) {
       throw invalid(`certificate ${index} is not signed by certificate ${index + 1}`)

@@ -39,6 +39,8 @@ const maxIntermediates = 8
 const maxPath = 6
 const maxSignatureChecks = 64
 const maxPaths = 8
+/** ECMA-262 §21.4.1.1, in milliseconds. */
+const maxDate = 8.64e15
 
 const usageOids = { serverAuth: '1.3.6.1.5.5.7.3.1', clientAuth: '1.3.6.1.5.5.7.3.2' } as const
 const anyUsage = '2.5.29.37.0'
@@ -67,6 +69,8 @@ export async function verifyChain(question: ChainQuestion): Promise<ChainAnswer>
   const lib = await import('pkijs')
   const want = wantedName(question.san)
   if (want === undefined) return refused(reason('san', 'a DNS name, address or URI', question.san))
+  // Not a number compares false with everything, and would pass for within the dates.
+  if (!(Math.abs(question.at) <= maxDate)) return refused(reason('at', 'a time', `${question.at}`))
   if (question.intermediates.length > maxIntermediates) {
     return refused(reason('chain', `at most ${maxIntermediates} intermediates`, `${question.intermediates.length}`))
   }

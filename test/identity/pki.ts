@@ -152,6 +152,7 @@ t.test('dates', async t => {
     ['all, before the start', { at: dates.notBefore - 1 }, 'not-before'],
   ]
   for (const [name, question, rule] of cases) t.match(rules(await ask(question)), [rule], name)
+  for (const at of [Number.NaN, Number.POSITIVE_INFINITY, 1e300]) t.match(rules(await ask({ at })), ['at'])
   t.match(await ask({ at: dates.notAfter - 1 }), { ok: true })
   t.match(await ask({ at: dates.notBefore }), { ok: true })
 })
