@@ -43,7 +43,10 @@ export function parseCommand(argv: readonly string[], verbs: readonly Verb[]): C
   if (values['help'] === true) return { verb: 'help', text: verbHelp(verb) }
   for (const flag of verb.flags) {
     if (flag.required && values[flag.name] === undefined) {
-      throw new Fault('usage', `postern ${verb.name}: --${flag.name} ${flag.value} is missing; see postern ${verb.name} --help`)
+      throw new Fault(
+        'usage',
+        `postern ${verb.name}: --${flag.name} ${flag.value} is missing; see postern ${verb.name} --help`,
+      )
     }
   }
   return { verb: verb.name, values }
@@ -80,5 +83,12 @@ function verbHelp(verb: Verb): string {
   const left = (flag: Flag): string => (flag.value === undefined ? `--${flag.name}` : `--${flag.name} ${flag.value}`)
   const width = Math.max(...verb.flags.map(flag => left(flag).length))
   const rows = verb.flags.map(flag => `  ${left(flag).padEnd(width)}  ${flag.help}`)
-  return [`postern ${verb.name}: ${verb.summary}`, '', `usage: postern ${verb.name} ${verb.usage}`, '', ...rows, ''].join('\n')
+  return [
+    `postern ${verb.name}: ${verb.summary}`,
+    '',
+    `usage: postern ${verb.name} ${verb.usage}`,
+    '',
+    ...rows,
+    '',
+  ].join('\n')
 }

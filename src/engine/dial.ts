@@ -7,7 +7,7 @@
 
 import { createHash } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
-import { type SecureContext, connect as tlsConnect, TLSSocket } from 'node:tls'
+import { type SecureContext, TLSSocket, connect as tlsConnect } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
 import { describe, Fault, systemCode } from '../base/errors.ts'
 import type { Verdict } from '../gate/contract.ts'

@@ -11,7 +11,9 @@ export interface Engine {
   accept(socket: Socket, from: Peer): void
   /** From now on every response closes its connection, and idle connections are closed at once. */
   drain(): void
-  /** Resolves when no connection is left; tunnels included. */
+  /** Resolves when no request is left; tunnels may be. */
+  drained(): Promise<void>
+  /** Resolves when no connection is left. */
   closed(): Promise<void>
   /** Breaks off whatever is left. */
   destroy(): void

@@ -22,14 +22,16 @@ class Connection {
   readonly context: ExchangeContext
   readonly #pending: Exchange[] = []
   readonly #clock: EngineOptions['clock']
+  readonly #changed: () => void
   #current: Exchange | undefined
   #fresh = true
   #quietSince: number
   #bytesAtRest = 0
 
-  constructor(socket: Socket, context: ExchangeContext) {
+  constructor(socket: Socket, context: ExchangeContext, changed: () => void) {
     this.socket = socket
     this.context = context
+    this.#changed = changed
     this.#clock = context.options.clock
     this.#quietSince = this.#clock.monotonic()
   }
@@ -38,8 +40,15 @@ class Connection {
     return this.#current === undefined && this.#pending.length === 0
   }
 
+  get tunnel(): boolean {
+    return this.#current?.tunnel === true
+  }
+
   run(entry: Entry, message: IncomingMessage, response: ServerResponse, raw?: { socket: Socket; head: Buffer }): void {
-    const exchange = new Exchange(this.context, entry, message, response, raw, () => this.#next())
+    const exchange: Exchange = new Exchange(this.context, entry, message, response, raw, () => {
+      if (exchange.over) this.#next()
+      this.#changed()
+    })
     this.#pending.push(exchange)
     if (!this.#current) this.#next()
   }
@@ -76,8 +85,19 @@ export function makeUndiciEngine(gate: Gate, options: EngineOptions): Engine {
   const lanes = new Lanes(options.dialer, options.maxIdleUpstream)
   const strip: ReadonlySet<string> = new Set(options.strip)
   const connections = new Map<Socket, Connection>()
-  const waiters: (() => void)[] = []
   let draining = false
+  let onDrained: (() => void)[] = []
+  let onClosed: (() => void)[] = []
+
+  /** Lets go of who waits for the end of requests, or of connections. */
+  function look(): void {
+    if (![...connections.values()].every(connection => connection.tunnel || connection.idle)) return
+    for (const resolve of onDrained) resolve()
+    onDrained = []
+    if (connections.size > 0) return
+    for (const resolve of onClosed) resolve()
+    onClosed = []
+  }
 
   const server = createServer({
     maxHeaderSize: limits.requestHeadBytes,
@@ -132,10 +152,13 @@ export function makeUndiciEngine(gate: Gate, options: EngineOptions): Engine {
 
   function accept(socket: Socket, from: Peer): void {
     const context = { gate, lanes, options, strip, from, draining: () => draining }
-    connections.set(socket, new Connection(socket, context))
+    const changed = (): void => {
+      if (draining) look()
+    }
+    connections.set(socket, new Connection(socket, context, changed))
     socket.on('close', () => {
       connections.delete(socket)
-      if (connections.size === 0) for (const resolve of waiters.splice(0)) resolve()
+      changed()
     })
     server.emit('connection', socket)
   }
@@ -146,8 +169,15 @@ export function makeUndiciEngine(gate: Gate, options: EngineOptions): Engine {
       draining = true
       for (const connection of connections.values()) if (connection.idle) connection.socket.end()
     },
+    drained() {
+      const drained = new Promise<void>(resolve => onDrained.push(resolve))
+      look()
+      return drained
+    },
     async closed() {
-      if (connections.size > 0) await new Promise<void>(resolve => waiters.push(resolve))
+      const closed = new Promise<void>(resolve => onClosed.push(resolve))
+      look()
+      await closed
       stopSweep()
       lanes.destroy()
     },

@@ -14,6 +14,7 @@ export function errorReply(status: number, text: string, close = false): Reply {
 export const full = errorReply(503, 'pending request queue full')
 export const starting = errorReply(503, 'starting')
 export const draining = errorReply(503, 'shutting down')
+export const notReady = errorReply(503, 'not ready')
 
 /** The Go proxy's text has no line feed, and its type is sniffed. */
 export const timedOut: Reply = {

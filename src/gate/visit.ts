@@ -3,13 +3,13 @@
 // end in the same function.
 
 import type { Clock } from '../base/clock.ts'
-import type { Fault } from '../base/errors.ts'
+import { describe, type Fault } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { Place } from '../base/queue.ts'
 import type { Driver, End, Order, Recorder, Reply, Ticket } from './contract.ts'
 import type { Deadline, Deadlines, Timed } from './deadlines.ts'
 import type { Limiter, Waiter } from './limiter.ts'
-import { errorReply, timedOut } from './replies.ts'
+import { errorReply, notReady, timedOut } from './replies.ts'
 import type { Stats } from './stats.ts'
 
 export interface VisitParts {
@@ -25,7 +25,7 @@ export interface VisitParts {
 
 type Phase = 'entered' | 'queued' | 'started' | 'responding' | 'answered' | 'finished'
 
-const deadlineText = { 'request': 'Request', 'response-start': 'Response start', 'idle': 'Idle' } as const
+const deadlineText = { request: 'Request', 'response-start': 'Response start', idle: 'Idle' } as const
 
 export class Visit implements Ticket, Waiter {
   order: Order = 'wait'
@@ -60,12 +60,19 @@ export class Visit implements Ticket, Waiter {
   /** Answered by us, later: `driver.answer` will be called. */
   answerLater(reply: Promise<Reply>): this {
     this.#phase = 'queued'
-    reply.then(each => this.#answerNow(each))
+    reply.then(
+      each => this.#answerNow(each),
+      (error: unknown) => {
+        this.#parts.log.error('the readiness question broke', { code: 'internal', error: describe(error) })
+        this.#answerNow(notReady)
+      },
+    )
     return this
   }
 
-  /** Straight through: neither counted, limited nor timed (a kubelet's probe of the container). */
+  /** Straight through: timed, but neither counted nor limited (a kubelet's probe of the container). */
   passes(): this {
+    this.#arm()
     this.#phase = 'started'
     this.order = 'start'
     return this
@@ -75,6 +82,10 @@ export class Visit implements Ticket, Waiter {
   countIn(proxied: boolean): void {
     this.#counted = proxied ? 'proxied' : 'direct'
     this.#parts.stats.in(proxied)
+    this.#arm()
+  }
+
+  #arm(): void {
     this.#timed = this.#parts.deadlines.arm(deadline => this.#expired(deadline))
   }
 
@@ -113,18 +124,22 @@ export class Visit implements Ticket, Waiter {
   }
 
   #expired(deadline: Deadline): void {
-    const { log, limiter } = this.#parts
-    log.warn(`${deadlineText[deadline]} timeout`, { code: 'timeout', deadline })
+    if (this.#phase === 'answered' || this.#phase === 'finished') return
+    this.#parts.log.warn(`${deadlineText[deadline]} timeout`, { code: 'timeout', deadline })
     if (this.#phase === 'responding') {
+      this.#phase = 'answered'
       this.#driver.cut()
       return
     }
-    // Out of the line at once: nobody shall be started for a client that is being told 504.
-    if (typeof this.#place === 'object') {
-      limiter.leaveLine(this.#place)
-      this.#place = 'none'
-    }
+    this.#leaveLine()
     this.#answerNow(timedOut)
+  }
+
+  /** Nobody shall be started for a client that is being told why not. */
+  #leaveLine(): void {
+    if (typeof this.#place !== 'object') return
+    this.#parts.limiter.leaveLine(this.#place)
+    this.#place = 'none'
   }
 
   // Reports of the engine.
@@ -163,6 +178,7 @@ export class Visit implements Ticket, Waiter {
     if (this.#phase === 'answered' || this.#phase === 'finished') return undefined
     this.#parts.log.error('error reverse proxying request', { code: fault.code, error: fault.message })
     if (this.#phase === 'responding') return undefined
+    this.#leaveLine()
     this.#phase = 'answered'
     this.#status = fault.status
     return errorReply(fault.status, this.#parts.explain ? fault.message : fault.code, fault.blame === 'client')
@@ -174,7 +190,7 @@ export class Visit implements Ticket, Waiter {
     const { clock, limiter, deadlines, stats, recorders } = this.#parts
     if (this.#timed) deadlines.disarm(this.#timed)
     if (this.#place === 'slot') limiter.leaveSlot()
-    else if (this.#place !== 'none') limiter.leaveLine(this.#place)
+    else this.#leaveLine()
     if (this.#counted !== 'no') stats.out(this.#counted === 'proxied')
     const admitted = this.#admittedAt > 0
     const summary = {

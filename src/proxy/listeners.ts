@@ -36,6 +36,8 @@ export interface TlsListener {
   readonly server: Server
   /** New handshakes get this certificate; open connections live on. */
   show(credential: { readonly key: Buffer; readonly cert: string }): void
+  /** There is nothing to show: new handshakes fail. */
+  refuse(): void
 }
 
 export interface TlsRules {
@@ -75,6 +77,7 @@ export function tlsListener(engine: Engine, maxConnections: number, rules: TlsRu
   return {
     server,
     show: ({ key, cert }) => server.setSecureContext({ ...withoutUndefined(common), key, cert }),
+    refuse: () => server.setSecureContext(withoutUndefined(common)),
   }
 }
 

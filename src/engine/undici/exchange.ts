@@ -72,7 +72,8 @@ export class Exchange implements Driver, Handler {
   readonly #response: ServerResponse
   /** The client's socket and what it sent behind the head, where Node handed both over. */
   readonly #raw: { readonly socket: Socket; readonly head: Buffer } | undefined
-  readonly #ended: () => void
+  /** Told when this becomes a tunnel and when it ends. */
+  readonly #changed: () => void
   #ticket: Ticket | undefined
   #state: State = 'waiting'
   #end: End = 'complete'
@@ -90,14 +91,14 @@ export class Exchange implements Driver, Handler {
     message: IncomingMessage,
     response: ServerResponse,
     raw: { socket: Socket; head: Buffer } | undefined,
-    ended: () => void,
+    changed: () => void,
   ) {
     this.#context = context
     this.#entry = entry
     this.#message = message
     this.#response = response
     this.#raw = raw
-    this.#ended = ended
+    this.#changed = changed
   }
 
   /** Asks the gate and obeys. */
@@ -143,6 +144,14 @@ export class Exchange implements Driver, Handler {
   cut(): void {
     if (this.#state === 'ended' || this.#state === 'replying') return
     this.#break('cut')
+  }
+
+  get tunnel(): boolean {
+    return this.#state === 'tunnel'
+  }
+
+  get over(): boolean {
+    return this.#state === 'ended'
   }
 
   /** The engine goes down. */
@@ -213,16 +222,22 @@ export class Exchange implements Driver, Handler {
     const { lanes, options, strip, from } = this.#context
     const message = this.#message
     const fields = requestFields(message.rawHeaders, { peer: from.address, authority: options.authority, strip })
-    const body = this.#hasBody() ? this.#upload_() : null
+    const body = this.#hasBody() ? this.#openUpload() : null
     const upgrade = this.#entry === 'upgrade' ? (firstValue(message.rawHeaders, 'upgrade') ?? null) : null
     this.#lane = lanes.take(fresh)
     this.#lane.dispatch(
-      { method: message.method ?? 'GET', path: originForm(message.url ?? '/'), headers: withoutExpect(fields), body, upgrade },
+      {
+        method: message.method ?? 'GET',
+        path: originForm(message.url ?? '/'),
+        headers: withoutExpect(fields),
+        body,
+        upgrade,
+      },
       this,
     )
   }
 
-  #upload_(): Upload {
+  #openUpload(): Upload {
     this.#upload = new Upload(this.#message, bytes => this.#ticket?.received(bytes))
     return this.#upload
   }
@@ -257,7 +272,9 @@ export class Exchange implements Driver, Handler {
     const framed =
       bodyless || firstValue(raw, 'transfer-encoding') !== undefined || firstValue(raw, 'content-length') !== undefined
     if (!framed && !this.#context.options.allowUnframed) {
-      this.#fail(new Fault('upstream-unframed', 'the response ends only by close, which cannot be told from truncation'))
+      this.#fail(
+        new Fault('upstream-unframed', 'the response ends only by close, which cannot be told from truncation'),
+      )
       return
     }
     this.#state = 'relaying'
@@ -280,7 +297,8 @@ export class Exchange implements Driver, Handler {
     if (!this.#head) return
     const { status, fields, bodyless } = this.#head
     this.#head = undefined
-    const typed = firstValue(fields, 'content-type') !== undefined || firstValue(fields, 'content-encoding') !== undefined
+    const typed =
+      firstValue(fields, 'content-type') !== undefined || firstValue(fields, 'content-encoding') !== undefined
     if (first && !typed && !bodyless) fields.push('Content-Type', sniffContentType(first))
     this.#writeHead(status, fields, false)
   }
@@ -318,7 +336,9 @@ export class Exchange implements Driver, Handler {
     if (got.toLowerCase() !== asked) return `backend tried to switch protocol "${got}" when "${asked}" was requested`
     const key = firstValue(this.#message.rawHeaders, 'sec-websocket-key')
     if (asked !== 'websocket' || key === undefined) return undefined
-    const want = createHash('sha1').update(key.trim() + websocketGuid).digest('base64')
+    const want = createHash('sha1')
+      .update(key.trim() + websocketGuid)
+      .digest('base64')
     return firstValue(raw, 'sec-websocket-accept') === want ? undefined : 'backend answered another websocket key'
   }
 
@@ -341,6 +361,7 @@ export class Exchange implements Driver, Handler {
       sent: bytes => this.#ticket?.sent(bytes),
       closed: () => this.#finish(this.#end),
     })
+    this.#changed()
   }
 
   // Ends.
@@ -372,7 +393,7 @@ export class Exchange implements Driver, Handler {
     this.#release()
     this.#state = 'ended'
     this.#ticket?.finished(end, this.#retries)
-    this.#ended()
+    this.#changed()
   }
 
   /** Gives up the container's side, whatever it is doing. */
@@ -442,4 +463,3 @@ function asFault(error: Error): Fault {
   if (code.startsWith('HPE_') || code.startsWith('UND_ERR_')) return new Fault('upstream-malformed', code)
   return new Fault('upstream-closed', code === '' ? 'closed' : code)
 }
-

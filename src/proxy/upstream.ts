@@ -1,0 +1,151 @@
+// Who may be the container: the policy's mode as a judge for the dialer. This is the one place where certificates,
+// evidence and policy meet on the way out; the dialer itself knows none of them.
+
+import { createHash } from 'node:crypto'
+import { createSecureContext, type SecureContext } from 'node:tls'
+import { readCertificate } from '../attest/certificate.ts'
+import { judgePeer } from '../attest/peer.ts'
+import type { PeerRule } from '../attest/policy.ts'
+import type { Clock } from '../base/clock.ts'
+import { describe } from '../base/errors.ts'
+import type { Policy } from '../config/policy.ts'
+import type { Finding, Judge } from '../engine/dial.ts'
+import { type Credential, withKeyPem } from '../identity/credential.ts'
+import { verifyChain } from '../identity/pki.ts'
+import { tls13Ciphers } from './listeners.ts'
+
+export interface UpstreamOptions {
+  readonly policy: Policy
+  /** Hex. */
+  readonly policyDigest: string
+  readonly clock: Clock
+  /** What this process is, which its upstream must not be. */
+  readonly own: {
+    /** Hex; undefined where there is no TEE. */
+    readonly mrenclave: string | undefined
+    /** SHA-256 of every certificate that we have shown, hex. */
+    readonly leafSha256s: ReadonlySet<string>
+    /** The certificate that we show now; undefined before the first. */
+    readonly credential: () => Credential | undefined
+  }
+}
+
+type Chain = readonly [Uint8Array, ...Uint8Array[]]
+type Decide = (chain: Chain, at: number) => Finding | Promise<Finding>
+
+/** The judge for a policy, or undefined where it says `plaintext`. */
+export function makeJudge(options: UpstreamOptions): Judge | undefined {
+  const { policy, policyDigest, clock, own } = options
+  const { upstream } = policy
+  if (upstream.mode === 'plaintext') return undefined
+  const decide = decider(options)
+  const bundle = upstream.mode === 'ca' ? upstream.bundle : undefined
+  const context = contexts(bundle, upstream.clientCertificate ? own.credential : () => undefined)
+  return {
+    policyDigest,
+    collateralGeneration: () => 0,
+    chainToContext: bundle !== undefined,
+    secureContext: context,
+    async judge(chain) {
+      const leafSha256 = sha256Hex(chain[0])
+      if (own.leafSha256s.has(leafSha256)) {
+        return refuse('own-certificate', "another certificate than this proxy's", leafSha256)
+      }
+      const at = clock.now()
+      const finding = await decide(chain, at)
+      // However long a certificate lasts, a connection is judged anew after this.
+      return finding.accepted
+        ? { ...finding, until: Math.min(finding.until, at + upstream.maxConnectionAgeMs) }
+        : finding
+    },
+  }
+}
+
+function decider(options: UpstreamOptions): Decide {
+  const { upstream } = options.policy
+  switch (upstream.mode) {
+    case 'attested':
+      return attested(options, upstream.accepted)
+    case 'ca':
+      return chained(upstream.bundle, upstream.san)
+    case 'pinned':
+      return pinned(new Set(upstream.pins))
+    case 'plaintext':
+      return () => refuse('mode', 'a judged upstream', 'plaintext')
+  }
+}
+
+function attested({ policy, own }: UpstreamOptions, accepted: Policy['peers'][string]): Decide {
+  const root = policy.dangerSyntheticRoot
+  if (!root) {
+    return () =>
+      refuse('collateral-missing', "Intel's collateral", 'none: this version cannot verify hardware evidence yet')
+  }
+  return ([leaf], at) => {
+    const rule: PeerRule = {
+      ...accepted,
+      dangerAcceptSynthetic: true,
+      refuse: { leafSha256s: [...own.leafSha256s], mrenclave: own.mrenclave },
+    }
+    return judgePeer(leaf, rule, { root, collateral: { kind: 'synthetic' } }, at)
+  }
+}
+
+function chained(bundle: readonly string[], san: string): Decide {
+  const roots = bundle.map(pemToDer)
+  return async ([leaf, ...intermediates], at) => {
+    const answer = await verifyChain({ leaf, intermediates, roots, at, san })
+    return answer.ok ? { accepted: true, until: answer.until } : { accepted: false, reasons: answer.reasons }
+  }
+}
+
+/** A pin names a key, so the certificate around it may be renewed; its dates still count. */
+function pinned(pins: ReadonlySet<string>): Decide {
+  return ([der], at) => {
+    try {
+      const leaf = readCertificate(der)
+      const got = sha256Hex(leaf.spki)
+      if (!pins.has(got)) return refuse('pin', [...pins].join(' or '), got)
+      if (at < leaf.notBefore || at > leaf.notAfter) {
+        const dates = `${new Date(leaf.notBefore).toISOString()} to ${new Date(leaf.notAfter).toISOString()}`
+        return refuse('certificate-dates', dates, new Date(at).toISOString())
+      }
+      return { accepted: true, until: leaf.notAfter }
+    } catch (error) {
+      return refuse('certificate-malformed', 'X.509 v3 in DER', describe(error))
+    }
+  }
+}
+
+function refuse(rule: string, want: string, got: string): Finding {
+  return { accepted: false, reasons: [{ rule, want, got }] }
+}
+
+/** The TLS context of outgoing connections, made anew when our own certificate changes. */
+function contexts(
+  bundle: readonly string[] | undefined,
+  credential: () => Credential | undefined,
+): () => SecureContext {
+  const common = {
+    ciphers: tls13Ciphers,
+    minVersion: 'TLSv1.3',
+    ...(bundle ? { ca: [...bundle] } : {}),
+  } as const
+  let shown: Credential | undefined
+  let context = createSecureContext(common)
+  return () => {
+    const current = credential()
+    if (current && current !== shown) {
+      shown = current
+      context = withKeyPem(current, pem => createSecureContext({ ...common, ...pem }))
+    }
+    return context
+  }
+}
+
+const sha256Hex = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
+
+function pemToDer(pem: string): Uint8Array {
+  const body = pem.replace(/-----(?:BEGIN|END) CERTIFICATE-----/g, '')
+  return new Uint8Array(Buffer.from(body, 'base64'))
+}
