@@ -88,6 +88,11 @@ const chains: [name: string, spoil: PlatformRequest, message: string][] = [
   ['a CA that may not sign', { ca: { usages: KeyUsageFlags.cRLSign } }, 'PCK CA: want a CA'],
   ['a root that may have no CA below it', { root: { pathLength: 0 } }, 'root: want a CA'],
   ['a leaf that is a CA', { leaf: { ca: true } }, 'PCK leaf: must not be a CA'],
+  [
+    'a leaf that is a CA by name only',
+    { leaf: { ca: true, usages: KeyUsageFlags.digitalSignature } },
+    'must not be a CA',
+  ],
   ['a leaf that may sign', { leaf: { usages: KeyUsageFlags.keyCertSign } }, 'PCK leaf: must not be a CA'],
   ['a root that has ended', { root: { notAfter: now(-1000) } }, 'not valid at the given time'],
   ['a CA that has ended', { ca: { notAfter: now(-1000) } }, 'not valid at the given time'],
