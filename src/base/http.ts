@@ -53,7 +53,7 @@ export function sideServer(route: SideRoute): Server {
       return
     }
     const request = { method: message.method ?? '', from: message.socket.remoteAddress ?? '' }
-    Promise.resolve(route.answer(request)).then(
+    new Promise<SideAnswer>(resolve => resolve(route.answer(request))).then(
       answer => send(message, response, answer),
       () => send(message, response, failed),
     )

@@ -294,6 +294,17 @@ t.test('a question to the container that breaks is answered 503', async t => {
   t.match(lines, [{ level: 'error', fields: { code: 'internal', error: 'Error' } }])
 })
 
+t.test('a request that passes takes nothing but time', async t => {
+  const { clock, limiter, stats, summaries, enter } = makeRig({ kubeletProbesPass: true })
+  const { order, ticket } = enter({ fields: ['K-Kubelet-Probe', 'x'] })
+  t.same([order, limiter.inFlight, stats.concurrency, clock.pending], ['start', 0, 0, 1])
+  ticket.responded(200)
+  ticket.finished('complete', 0)
+  clock.advance(50)
+  t.equal(clock.pending, 0)
+  t.match(summaries, [{ status: 200, counted: false, admitted: false, durationMs: 0 }])
+})
+
 t.test('a wake-up never runs inside the end of another request', async t => {
   const { enter } = makeRig()
   const steps: string[] = []
