@@ -1,0 +1,22 @@
+# The proxy without an enclave: a drop-in for Knative's queue-proxy that forwards in plaintext, as that one does.
+# Knative gives its sidecar no arguments, so the policy is part of the entry point. The enclave image comes later.
+
+FROM docker.io/library/node:24-bookworm-slim AS build
+WORKDIR /build
+COPY package.json package-lock.json tsconfig.json .npmrc .taprc ./
+RUN npm ci --ignore-scripts
+COPY src ./src
+COPY bench ./bench
+RUN npm run build && npm prune --omit=dev --ignore-scripts
+
+FROM gcr.io/distroless/cc-debian12:nonroot AS plain
+LABEL org.opencontainers.image.title="postern" \
+      org.opencontainers.image.description="A drop-in replacement for Knative Serving's queue-proxy (no enclave)" \
+      org.opencontainers.image.licenses="Apache-2.0"
+WORKDIR /app
+COPY --from=build /build/node_modules ./node_modules
+COPY --from=build /build/dist ./dist
+COPY --from=build /build/package.json ./
+USER 65532:65532
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/app/node_modules/.bin/node", "/app/dist/src/postern.js", "proxy", "--policy", "compatible"]
