@@ -1,0 +1,438 @@
+import { existsSync, readFileSync } from 'node:fs'
+import fc from 'fast-check'
+import t from 'tap'
+import { Fault } from '../../src/base/errors.ts'
+import { confidential } from '../../src/config/policies.ts'
+import { loadPolicy, type Policy, readPolicy } from '../../src/config/policy.ts'
+import { type ProxyConfig, readProxyConfig } from '../../src/config/proxy.ts'
+
+type Values = Readonly<Record<string, string>>
+
+const noFile = (): Uint8Array => {
+  throw new Error('no file')
+}
+const policyOf = (document: unknown): Policy => readPolicy(new TextEncoder().encode(JSON.stringify(document)), 'test')
+const compatible = loadPolicy('compatible', noFile).policy
+const demo = loadPolicy('demo', noFile).policy
+const enclaves = [{ mrenclave: 'ab'.repeat(32) }]
+const strict = policyOf({ ...JSON.parse(confidential), peers: { app: { enclaves } } })
+const cart = policyOf({
+  version: 1,
+  name: 'cart',
+  service: 'spiffe://c1/ns/shop/svc/cart',
+  limits: { concurrency: 3 },
+  upstream: { mode: 'pinned', pins: [`sha256/${Buffer.alloc(32).toString('base64')}`], probe: { path: '/ready?deep' } },
+  observe: { allow: ['status'] },
+})
+
+const base: Values = {
+  CONTAINER_CONCURRENCY: '0',
+  QUEUE_SERVING_PORT: '8012',
+  QUEUE_SERVING_TLS_PORT: '8112',
+  USER_PORT: '8080',
+  REVISION_TIMEOUT_SECONDS: '300',
+  SERVING_LOGGING_CONFIG: '',
+  SERVING_LOGGING_LEVEL: '',
+  SERVING_NAMESPACE: 'shop',
+  SERVING_SERVICE: 'cart',
+  SERVING_CONFIGURATION: 'cart',
+  SERVING_REVISION: 'cart-00001',
+  SERVING_POD: 'cart-00001-x',
+  SERVING_POD_IP: '10.0.0.1',
+}
+
+function read(values: Values, policy = compatible): ProxyConfig {
+  const own = (name: string) => (Object.hasOwn(values, name) ? values[name] : undefined)
+  return readProxyConfig(own, policy, Object.keys(values))
+}
+
+function complaints(values: Values, policy = compatible): readonly string[] {
+  try {
+    read(values, policy)
+    return []
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== 'environment-invalid') throw error
+    return error.message.split('\n')
+  }
+}
+
+const without = (name: string): Values => Object.fromEntries(Object.entries(base).filter(([key]) => key !== name))
+
+t.test('the smallest environment has the contract’s defaults', async t => {
+  const config = read(base)
+  t.match(config, {
+    ports: { serving: 8012, tls: 8112, admin: 8022, autoscaler: 9090, metrics: 9091, user: 8080 },
+    concurrency: 0,
+    timeouts: { requestMs: 300_000, responseStartMs: 0, idleMs: 0 },
+    fullDuplex: false,
+    http2AutoDetection: false,
+    readiness: [],
+    logging: { level: 'info', unparsable: false },
+    serving: { namespace: 'shop', service: 'cart', revision: 'cart-00001', pod: 'cart-00001-x', podIp: '10.0.0.1' },
+    observability: { requestMetrics: 'none', enableRequestLog: false, tracing: 'none' },
+    tls: { minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3' },
+    maxConnections: 10_000,
+    idleConnectionMs: 0,
+  })
+  t.ok(Object.isFrozen(config) && Object.isFrozen(config.ports) && Object.isFrozen(config.origins))
+})
+
+for (const name of Object.keys(base).filter(name => name !== 'SERVING_SERVICE')) {
+  t.test(`without ${name} the start stops in the contract's words`, async t => {
+    t.same(complaints(without(name)), [`required key ${name} missing value`])
+  })
+}
+t.test('without SERVING_SERVICE there is a start', async t => t.same(complaints(without('SERVING_SERVICE')), []))
+
+const malformed: [name: string, value: string, field: string, type: 'int' | 'bool'][] = [
+  ['CONTAINER_CONCURRENCY', 'x', 'ContainerConcurrency', 'int'],
+  ['CONTAINER_CONCURRENCY', '', 'ContainerConcurrency', 'int'],
+  ['REVISION_TIMEOUT_SECONDS', '1.5', 'RevisionTimeoutSeconds', 'int'],
+  ['REVISION_RESPONSE_START_TIMEOUT_SECONDS', '', 'RevisionResponseStartTimeoutSeconds', 'int'],
+  ['REVISION_IDLE_TIMEOUT_SECONDS', '1s', 'RevisionIdleTimeoutSeconds', 'int'],
+  ['ENABLE_HTTP_FULL_DUPLEX', 'yes', 'EnableHTTPFullDuplex', 'bool'],
+  ['ENABLE_HTTP2_AUTO_DETECTION', '', 'EnableHTTP2AutoDetection', 'bool'],
+  ['ENABLE_MULTI_CONTAINER_PROBES', 'on', 'EnableMultiContainerProbes', 'bool'],
+]
+for (const [name, value, field, type] of malformed) {
+  t.test(`${name}=${JSON.stringify(value)} stops the start in the contract's words`, async t => {
+    const parser = type === 'int' ? 'ParseInt' : 'ParseBool'
+    t.same(complaints({ ...base, [name]: value }), [
+      `envconfig.Process: assigning ${name} to ${field}: converting '${value}' to type ${type}. details: strconv.${parser}: parsing "${value}": invalid syntax`,
+    ])
+  })
+}
+
+const refused: [name: string, values: Values, complaint: string | RegExp][] = [
+  [
+    'a port out of range',
+    { QUEUE_SERVING_PORT: '99999' },
+    'QUEUE_SERVING_PORT: want a number from 1 to 65535, got "99999"',
+  ],
+  ['an empty port', { QUEUE_SERVING_TLS_PORT: '' }, 'QUEUE_SERVING_TLS_PORT: want a number from 1 to 65535, got ""'],
+  ['a named port', { USER_PORT: 'abc' }, 'USER_PORT: want a number from 1 to 65535, got "abc"'],
+  ['a port of ours as the container’s', { USER_PORT: '8112' }, 'ports tls and user: both are 8112'],
+  ['too many connections', { POSTERN_MAX_CONNECTIONS: '1e9' }, /^POSTERN_MAX_CONNECTIONS: want a number from 1/],
+  [
+    'a misspelt variable of ours',
+    { POSTERN_ADMIN_PROT: '1' },
+    'POSTERN_ADMIN_PROT: no such variable; did you mean POSTERN_ADMIN_PORT?',
+  ],
+  [
+    'an invented variable of ours',
+    { POSTERN_ACCEPT_EVERYBODY: '1' },
+    /^POSTERN_ACCEPT_EVERYBODY: no such variable; known are/,
+  ],
+  ['an odd variable of ours', { 'POSTERN_\n': '1' }, /^"POSTERN_\\n": no such variable/],
+  [
+    'a bad probe',
+    { SERVING_READINESS_PROBE: '{' },
+    'Queue container failed to parse readiness probe: unexpected end of JSON input',
+  ],
+  [
+    'one probe where several are announced',
+    { SERVING_READINESS_PROBE: '{}', ENABLE_MULTI_CONTAINER_PROBES: 'true' },
+    'Queue container failed to parse readiness probe: json: cannot unmarshal object into Go value of type []*v1.Probe',
+  ],
+  [
+    'bad observability',
+    { OBSERVABILITY_CONFIG: '{' },
+    'failed to parse OBSERVABILITY_CONFIG: unexpected end of JSON input',
+  ],
+  [
+    'another TLS version',
+    { QUEUE_PROXY_TLS_MIN_VERSION: '1.1' },
+    /^Failed to read TLS configuration from environment: invalid/,
+  ],
+]
+for (const [name, values, complaint] of refused) {
+  t.test(`${name} is refused`, async t => {
+    const found = complaints({ ...base, ...values })
+    t.equal(found.length, 1)
+    t.match(found, [complaint])
+  })
+}
+
+t.test('all complaints come at once, the contract’s first one first and alone on its line', async t => {
+  const found = complaints({ POSTERN_X: '1', SERVING_READINESS_PROBE: '{', ENABLE_HTTP_FULL_DUPLEX: 'x\ny' })
+  t.equal(found[0], 'required key CONTAINER_CONCURRENCY missing value')
+  t.equal(found.length, 15)
+})
+
+t.test('an unreadable logging configuration is no reason to stop', async t => {
+  t.equal(read({ ...base, SERVING_LOGGING_CONFIG: '{' }).logging.unparsable, true)
+})
+
+t.test('numbers as Go reads them, times as timers take them', async t => {
+  const times = { REVISION_TIMEOUT_SECONDS: '9223372036854775807', REVISION_IDLE_TIMEOUT_SECONDS: '-1' }
+  const config = read({
+    ...base,
+    ...times,
+    CONTAINER_CONCURRENCY: '0x2',
+    REVISION_RESPONSE_START_TIMEOUT_SECONDS: '010',
+  })
+  t.equal(config.concurrency, 2)
+  t.same(config.timeouts, { requestMs: 2 ** 31 - 1, responseStartMs: 8_000, idleMs: 0 })
+  t.equal(read({ ...base, CONTAINER_CONCURRENCY: '-1' }).concurrency, 0)
+  t.equal(read({ ...base, CONTAINER_CONCURRENCY: '9223372036854775807' }).concurrency, 1_000_000)
+})
+
+const ceilings: [asked: string, effective: number][] = [
+  ['0', 3],
+  ['-5', 3],
+  ['1', 1],
+  ['3', 3],
+  ['4', 3],
+  ['9223372036854775807', 3],
+]
+for (const [asked, effective] of ceilings) {
+  t.test(`below a ceiling of 3, ${asked} is ${effective}`, async t => {
+    t.equal(read({ ...base, CONTAINER_CONCURRENCY: asked }, cart).concurrency, effective)
+  })
+}
+
+t.test('a service of another name than the policy’s does not start', async t => {
+  t.same(complaints(base, cart), [])
+  t.same(complaints({ ...without('SERVING_SERVICE'), SERVING_NAMESPACE: 'bank' }, cart), [
+    'SERVING_NAMESPACE: the policy is for spiffe://c1/ns/shop/svc/cart: want "shop", got "bank"',
+    'SERVING_SERVICE: the policy is for spiffe://c1/ns/shop/svc/cart: want "cart", got nothing',
+  ])
+})
+
+t.test('ports move, those of the metrics by either variable', async t => {
+  const observed = { OBSERVABILITY_CONFIG: '{"requestMetrics":{"protocol":"prometheus","endpoint":":9999"}}' }
+  t.equal(read({ ...base, ...observed }).ports.metrics, 9999)
+  t.equal(read({ ...base, ...observed, POSTERN_METRICS_PORT: '9998' }).ports.metrics, 9998)
+  const moved = { POSTERN_ADMIN_PORT: '1', POSTERN_AUTOSCALER_PORT: '2', POSTERN_IDLE_CONNECTION_SECONDS: '60' }
+  t.match(read({ ...base, ...moved }), { ports: { admin: 1, autoscaler: 2 }, idleConnectionMs: 60_000 })
+})
+
+t.test('every effective value says who decided it', async t => {
+  const values = {
+    ...base,
+    CONTAINER_CONCURRENCY: '1',
+    QUEUE_PROXY_TLS_MIN_VERSION: '1.2',
+    POSTERN_MAX_CONNECTIONS: '7',
+  }
+  const { origins, describe } = read(values, cart)
+  t.match(origins, {
+    concurrency: 'host',
+    'tls.minVersion': 'policy',
+    'readiness.checks': 'policy',
+    'readiness.timing': 'default',
+    http2AutoDetection: 'policy',
+    'ports.serving': 'host',
+    'ports.admin': 'default',
+    maxConnections: 'host',
+    'observability.fields': 'policy',
+  })
+  t.match(describe(), { concurrency: '1 (host)', 'tls.minVersion': 'TLSv1.3 (policy)', maxConnections: '7 (host)' })
+  t.equal(read(base, cart).origins['concurrency'], 'policy')
+  t.match(read(base).describe(), { 'readiness.checks': 'none (default)' })
+  t.same(Object.keys(origins), Object.keys(describe()))
+})
+
+const rendered = new URL('../../../shared/contract/controller-rendered.json', import.meta.url)
+t.test(
+  'what the controller renders',
+  { skip: !existsSync(rendered) && `SKIPPED: no ${rendered.pathname}` },
+  async t => {
+    const scenarios: Record<string, { env: Record<string, string> }> = JSON.parse(readFileSync(rendered, 'utf8'))
+    const expected: Record<string, object> = {
+      'cc0-tcp-default': {
+        concurrency: 0,
+        readiness: [{ check: { kind: 'tcp', host: '127.0.0.1', port: 8080 }, periodSeconds: 0 }],
+        logging: { level: 'info', output: 'stdout', levelEncoder: 'lower', timeEncoder: 'iso8601', unparsable: false },
+      },
+      'cc10-http': { concurrency: 10, readiness: [{ check: { kind: 'http', path: 'healthz' }, periodSeconds: 10 }] },
+      'grpc-h2c': { ports: { serving: 8013, user: 50051 }, readiness: [{ check: { kind: 'grpc', service: 'svc' } }] },
+      exec: { readiness: [{ check: { kind: 'tcp' }, timeoutSeconds: 1 }] },
+      noprobe: { readiness: [] },
+      everything: {
+        fullDuplex: true,
+        http2AutoDetection: true,
+        readiness: [{ check: { kind: 'http' } }, { check: { port: 9999 } }],
+      },
+      obs: { observability: { requestMetrics: 'prometheus', enableRequestLog: true, enableProbeRequestLog: true } },
+      tls: { tls: { minVersion: 'TLSv1.3' } },
+    }
+    t.same(Object.keys(scenarios).sort(), Object.keys(expected).sort())
+    for (const [name, { env }] of Object.entries(scenarios)) {
+      const values = Object.fromEntries(
+        Object.entries(env).map(([key, value]) => [key, value.replace(/^<fieldRef .*>$/, 'x')]),
+      )
+      t.match(read(values), expected[name] ?? {}, name)
+      t.same(complaints(values, strict), [], name)
+    }
+  },
+)
+
+/** Everything in the result that decides whom we trust, what leaves, and how low a floor is. */
+function trustOf(config: ProxyConfig, policy: Policy) {
+  const verified = policy.upstream.mode !== 'plaintext'
+  return {
+    policy: JSON.stringify(policy),
+    checks: verified
+      ? config.readiness.map(({ check }) => ({ ...check, ...('port' in check && { port: 'user' }) }))
+      : 'free',
+    checksPort: verified && config.readiness.every(({ check }) => 'port' in check && check.port === config.ports.user),
+    http2AutoDetection: verified ? config.http2AutoDetection : 'free',
+    fields: config.observability.fields,
+    tracing: config.observability.tracing,
+    template: policy.observe.includes('*') ? 'free' : config.observability.requestLogTemplate || 'off',
+  }
+}
+
+/** Values that somebody who owns the host would try. */
+const hostile = fc.oneof(
+  fc.constantFrom(
+    '',
+    '0',
+    '1',
+    '-1',
+    '2',
+    '9223372036854775807',
+    '0x7fffffff',
+    '1.2',
+    '1.3',
+    '1.1',
+    'true',
+    'false',
+    '8080',
+    '443',
+  ),
+  fc.constantFrom('{}', '[]', 'null', '{"__proto__":{"port":1}}', '[{"constructor":{"prototype":{"verified":false}}}]'),
+  fc.constantFrom(
+    '{"httpGet":{"path":"/steal","host":"10.0.0.1","port":1,"httpHeaders":[{"name":"Cookie","value":"x"}]},"periodSeconds":5}',
+    '{"__proto__":{"httpGet":{"path":"/x"}},"tcpSocket":{"host":"evil","port":22}}',
+    '{"requestMetrics":{"protocol":"grpc","endpoint":"evil:1"},"tracing":{"protocol":"http/protobuf","endpoint":"http://evil"}}',
+    '{"enableRequestLog":true,"requestLogTemplate":"{{.Request.Header}}","__proto__":{"fields":["*"]}}',
+    'TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA',
+    'X25519',
+    'prometheus',
+  ),
+  fc.json(),
+  fc.string(),
+)
+const known = [
+  ...Object.keys(base),
+  'REVISION_RESPONSE_START_TIMEOUT_SECONDS',
+  'REVISION_IDLE_TIMEOUT_SECONDS',
+  'SERVING_READINESS_PROBE',
+  'ENABLE_HTTP_FULL_DUPLEX',
+  'ENABLE_HTTP2_AUTO_DETECTION',
+  'ENABLE_MULTI_CONTAINER_PROBES',
+  'OBSERVABILITY_CONFIG',
+  'QUEUE_PROXY_TLS_MIN_VERSION',
+  'QUEUE_PROXY_TLS_MAX_VERSION',
+  'QUEUE_PROXY_TLS_CIPHER_SUITES',
+  'QUEUE_PROXY_TLS_CURVE_PREFERENCES',
+  'SERVING_ENABLE_REQUEST_LOG',
+  'SERVING_REQUEST_LOG_TEMPLATE',
+  'SERVING_ENABLE_PROBE_REQUEST_LOG',
+  'SERVING_REQUEST_METRICS_BACKEND',
+  'TRACING_CONFIG_BACKEND',
+  'ROOT_CA',
+  'POD_NAME',
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'OTEL_TRACES_SAMPLER',
+  'METRICS_PROMETHEUS_HOST',
+  'POSTERN_ADMIN_PORT',
+  'POSTERN_METRICS_PORT',
+  'POSTERN_MAX_CONNECTIONS',
+  'POSTERN_IDLE_CONNECTION_SECONDS',
+  'NODE_OPTIONS',
+  'RA_TLS_ALLOW_DEBUG_ENCLAVE_INSECURE',
+  'RA_TLS_ALLOW_OUTDATED_TCB_INSECURE',
+  'RA_TLS_MRENCLAVE',
+  'SSL_CERT_FILE',
+  '__proto__',
+  'constructor',
+] as const
+const names = fc.oneof(
+  { weight: 9, arbitrary: fc.constantFrom(...known) },
+  { weight: 1, arbitrary: fc.string().map(tail => `RA_TLS_${tail}`) },
+)
+/** Mostly well-formed, so that most environments start and the property says something. */
+const sane = new Map<string, fc.Arbitrary<string>>([
+  ['CONTAINER_CONCURRENCY', fc.integer().map(String)],
+  ['REVISION_TIMEOUT_SECONDS', fc.integer().map(String)],
+  ['USER_PORT', fc.integer({ min: 10_000, max: 65_535 }).map(String)],
+])
+const environments = fc
+  .array(
+    names.chain(name => {
+      const valued = fc.oneof({ weight: 4, arbitrary: sane.get(name) ?? hostile }, { weight: 1, arbitrary: hostile })
+      return fc.tuple(fc.constant(name), valued)
+    }),
+    { maxLength: 6 },
+  )
+  .map(pairs => {
+    const values: Record<string, string> = Object.assign(Object.create(null), base)
+    for (const [name, value] of pairs) values[name] = value
+    return values
+  })
+const generated = fc
+  .record({
+    version: fc.constant(1),
+    name: fc.constantFrom('a', 'compatible'),
+    limits: fc.record({ concurrency: fc.option(fc.integer({ min: 1, max: 5 })) }),
+    upstream: fc.oneof(
+      fc.constant({ mode: 'plaintext' }),
+      fc.record({
+        mode: fc.constant('attested'),
+        trust: fc.constant('measurement'),
+        freshness: fc.constant('none'),
+        accept: fc.constant('app'),
+        probe: fc.constantFrom({ path: '/' }, { path: '/ready' }),
+      }),
+    ),
+    inbound: fc.record({ plaintext: fc.constantFrom('serve', 'probes-only') }),
+    observe: fc.record({ allow: fc.constantFrom<string[]>([], ['*'], ['status', 'traceId']) }),
+    peers: fc.constant({ app: { enclaves } }),
+  })
+  .map(policyOf)
+
+t.test('no environment widens trust', async t => {
+  let started = 0
+  const run = (values: Values, policy: Policy): boolean => {
+    const before = JSON.stringify(policy)
+    const least = read(base, policy)
+    let config: ProxyConfig
+    try {
+      config = read(values, policy)
+    } catch (error) {
+      // To stop is always in the host's power.
+      return error instanceof Fault && error.code === 'environment-invalid'
+    }
+    started++
+    const floor = policy.inbound.tlsFloor
+    const ceiling = policy.maxConcurrency
+    const template = trustOf(config, policy).template
+    const trust = { ...trustOf(config, policy), template: '' }
+    return (
+      JSON.stringify(trust) === JSON.stringify({ ...trustOf(least, policy), template: '' }) &&
+      (template === 'free' || template === 'off' || !/Header|RequestURI|UserAgent|RemoteAddr|Referer/.test(template)) &&
+      config.tls.minVersion >= floor &&
+      config.tls.maxVersion >= config.tls.minVersion &&
+      (ceiling === undefined || (config.concurrency >= 1 && config.concurrency <= ceiling)) &&
+      JSON.stringify(policy) === before &&
+      Reflect.get({}, 'port') === undefined &&
+      Reflect.get({}, 'verified') === undefined
+    )
+  }
+  const policies = fc.oneof(fc.constantFrom(compatible, demo, strict, cart), generated)
+  fc.assert(fc.property(environments, policies, run), { numRuns: 5_000 })
+  t.ok(started > 500, `${started} environments of 5000 started`)
+  t.comment(`${started} environments of 5000 started`)
+})
+
+t.test('a misspelt or invented variable of ours never starts', async () => {
+  fc.assert(
+    fc.property(
+      fc.stringMatching(/^[A-Z_]{1,12}$/).map(tail => `POSTERN_X${tail}`),
+      hostile,
+      (name, value) => complaints({ ...base, [name]: value }).length === 1,
+    ),
+  )
+})
