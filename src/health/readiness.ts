@@ -105,6 +105,7 @@ function connected(
 ): Promise<string | undefined> {
   return new Promise(resolve => {
     let socket: Socket | undefined
+    let giveUp = (): void => {}
     const finish = (problem: string | undefined): void => {
       stopTimer()
       giveUp()
@@ -113,18 +114,22 @@ function connected(
     }
     const stopTimer =
       timeoutMs > 0 ? options.clock.after(timeoutMs, () => finish(`dial ${host}:${port}: i/o timeout`)) : () => {}
-    const giveUp = options.dial(
-      host,
-      port,
-    )(outcome => {
-      if (outcome instanceof Fault) {
-        finish(outcome.message)
-        return
-      }
-      socket = outcome.socket
-      socket.on('error', () => {})
-      use(socket, finish)
-    })
+    try {
+      giveUp = options.dial(
+        host,
+        port,
+      )(outcome => {
+        if (outcome instanceof Fault) {
+          finish(outcome.message)
+          return
+        }
+        socket = outcome.socket
+        socket.on('error', () => {})
+        use(socket, finish)
+      })
+    } catch (error) {
+      finish(`dial ${host}:${port}: ${describe(error)}`)
+    }
   })
 }
 
@@ -136,17 +141,24 @@ function get(
   // The declared Host and User-Agent lose, as in the Go proxy: who probes is part of what the container may rely on.
   const declared = check.headers.filter(([name]) => !['host', 'user-agent'].includes(name.toLowerCase())).flat()
   const fields = ['Host', `${check.host}:${check.port}`, 'User-Agent', 'kube-probe//', 'Accept-Encoding', 'gzip']
-  const ask = request({
-    createConnection: () => socket,
-    method: 'GET',
-    path: `/${check.path}`,
-    headers: [...fields, 'Connection', 'close', ...declared],
-  })
-  ask.on('response', answer => {
-    const status = answer.statusCode ?? 0
-    answer.resume()
-    done(status >= 200 && status < 400 ? undefined : `HTTP probe did not respond Ready, got status code: ${status}`)
-  })
-  ask.on('error', error => done(`Get "http://${check.host}:${check.port}/${check.path}": ${describe(error)}`))
-  ask.end()
+  const failed = (error: unknown): void =>
+    done(`Get "http://${check.host}:${check.port}/${check.path}": ${describe(error)}`)
+  // What was declared may be unfit to be sent; that fails the probe and not the process.
+  try {
+    const ask = request({
+      createConnection: () => socket,
+      method: 'GET',
+      path: `/${check.path}`,
+      headers: [...fields, 'Connection', 'close', ...declared],
+    })
+    ask.on('response', answer => {
+      const status = answer.statusCode ?? 0
+      answer.resume()
+      done(status >= 200 && status < 400 ? undefined : `HTTP probe did not respond Ready, got status code: ${status}`)
+    })
+    ask.on('error', failed)
+    ask.end()
+  } catch (error) {
+    failed(error)
+  }
 }
