@@ -283,6 +283,17 @@ function trustOf(config: ProxyConfig, policy: Policy) {
   }
 }
 
+const hostileProbes = fc.constantFrom(
+  '{"httpGet":{"path":"/steal","host":"10.0.0.1","port":1,"httpHeaders":[{"name":"Cookie","value":"x"}]},"periodSeconds":5}',
+  '{"__proto__":{"httpGet":{"path":"/x"}},"tcpSocket":{"host":"evil","port":22}}',
+  '{"tcpSocket":{"host":"evil","port":22},"timeoutSeconds":9}',
+  '{"constructor":{"prototype":{"verified":false}},"exec":{}}',
+  'null',
+)
+const hostileObservability = fc.constantFrom(
+  '{"requestMetrics":{"protocol":"grpc","endpoint":"evil:1"},"tracing":{"protocol":"http/protobuf","endpoint":"http://evil"}}',
+  '{"enableRequestLog":true,"requestLogTemplate":"{{.Request.Header}}","__proto__":{"fields":["*"]}}',
+)
 /** Values that somebody who owns the host would try. */
 const hostile = fc.oneof(
   fc.constantFrom(
@@ -298,19 +309,11 @@ const hostile = fc.oneof(
     '1.1',
     'true',
     'false',
-    '8080',
     '443',
   ),
-  fc.constantFrom('{}', '[]', 'null', '{"__proto__":{"port":1}}', '[{"constructor":{"prototype":{"verified":false}}}]'),
-  fc.constantFrom(
-    '{"httpGet":{"path":"/steal","host":"10.0.0.1","port":1,"httpHeaders":[{"name":"Cookie","value":"x"}]},"periodSeconds":5}',
-    '{"__proto__":{"httpGet":{"path":"/x"}},"tcpSocket":{"host":"evil","port":22}}',
-    '{"requestMetrics":{"protocol":"grpc","endpoint":"evil:1"},"tracing":{"protocol":"http/protobuf","endpoint":"http://evil"}}',
-    '{"enableRequestLog":true,"requestLogTemplate":"{{.Request.Header}}","__proto__":{"fields":["*"]}}',
-    'TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA',
-    'X25519',
-    'prometheus',
-  ),
+  fc.constantFrom('{}', '[]', '{"__proto__":{"port":1}}', '[{"constructor":{"prototype":{"verified":false}}}]'),
+  hostileProbes,
+  hostileObservability,
   fc.json(),
   fc.string(),
 )
@@ -353,19 +356,41 @@ const names = fc.oneof(
   { weight: 9, arbitrary: fc.constantFrom(...known) },
   { weight: 1, arbitrary: fc.string().map(tail => `RA_TLS_${tail}`) },
 )
-/** Mostly well-formed, so that most environments start and the property says something. */
+/** Mostly well-formed and still hostile, so that many environments start and the property says something. */
+const seconds = fc.integer({ min: -1, max: 1e9 }).map(String)
+const bool = fc.constantFrom('true', 'false', '1', 'F')
+const tlsVersion = fc.constantFrom('1.2', '1.3', '')
 const sane = new Map<string, fc.Arbitrary<string>>([
   ['CONTAINER_CONCURRENCY', fc.integer().map(String)],
-  ['REVISION_TIMEOUT_SECONDS', fc.integer().map(String)],
+  ['REVISION_TIMEOUT_SECONDS', seconds],
+  ['REVISION_RESPONSE_START_TIMEOUT_SECONDS', seconds],
+  ['REVISION_IDLE_TIMEOUT_SECONDS', seconds],
   ['USER_PORT', fc.integer({ min: 10_000, max: 65_535 }).map(String)],
+  ['QUEUE_SERVING_PORT', fc.constantFrom('8012', '8013', '443')],
+  ['QUEUE_SERVING_TLS_PORT', fc.constantFrom('8112', '444')],
+  ['SERVING_READINESS_PROBE', hostileProbes],
+  ['ENABLE_HTTP_FULL_DUPLEX', bool],
+  ['ENABLE_HTTP2_AUTO_DETECTION', bool],
+  ['OBSERVABILITY_CONFIG', hostileObservability],
+  ['SERVING_ENABLE_REQUEST_LOG', bool],
+  ['SERVING_REQUEST_LOG_TEMPLATE', fc.constantFrom('{{.Request.Header}}', '')],
+  ['SERVING_ENABLE_PROBE_REQUEST_LOG', bool],
+  ['QUEUE_PROXY_TLS_MIN_VERSION', tlsVersion],
+  ['QUEUE_PROXY_TLS_MAX_VERSION', tlsVersion],
+  ['QUEUE_PROXY_TLS_CIPHER_SUITES', fc.constantFrom('TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA', 'TLS_AES_256_GCM_SHA384')],
+  ['QUEUE_PROXY_TLS_CURVE_PREFERENCES', fc.constantFrom('X25519', 'P-256,X25519MLKEM768')],
+  ['POSTERN_ADMIN_PORT', fc.constantFrom('1', '9999')],
+  ['POSTERN_METRICS_PORT', fc.constantFrom('2', '9998')],
+  ['POSTERN_MAX_CONNECTIONS', fc.constantFrom('1', '1000000')],
+  ['POSTERN_IDLE_CONNECTION_SECONDS', fc.constantFrom('0', '86400')],
 ])
 const environments = fc
   .array(
     names.chain(name => {
-      const valued = fc.oneof({ weight: 4, arbitrary: sane.get(name) ?? hostile }, { weight: 1, arbitrary: hostile })
+      const valued = fc.oneof({ weight: 9, arbitrary: sane.get(name) ?? hostile }, { weight: 1, arbitrary: hostile })
       return fc.tuple(fc.constant(name), valued)
     }),
-    { maxLength: 6 },
+    { maxLength: 8, size: 'max' },
   )
   .map(pairs => {
     const values: Record<string, string> = Object.assign(Object.create(null), base)
@@ -386,6 +411,7 @@ const generated = fc
         accept: fc.constant('app'),
         probe: fc.constantFrom({ path: '/' }, { path: '/ready' }),
       }),
+      fc.constant({ mode: 'pinned', pins: [`sha256/${Buffer.alloc(32).toString('base64')}`] }),
     ),
     inbound: fc.record({ plaintext: fc.constantFrom('serve', 'probes-only') }),
     observe: fc.record({ allow: fc.constantFrom<string[]>([], ['*'], ['status', 'traceId']) }),
@@ -415,6 +441,7 @@ t.test('no environment widens trust', async t => {
       (template === 'free' || template === 'off' || !/Header|RequestURI|UserAgent|RemoteAddr|Referer/.test(template)) &&
       config.tls.minVersion >= floor &&
       config.tls.maxVersion >= config.tls.minVersion &&
+      (floor === 'TLSv1.2' || !/CBC|ECDHE|AES128-SHA/.test(config.tls.ciphers ?? '')) &&
       (ceiling === undefined || (config.concurrency >= 1 && config.concurrency <= ceiling)) &&
       JSON.stringify(policy) === before &&
       Reflect.get({}, 'port') === undefined &&
@@ -423,7 +450,7 @@ t.test('no environment widens trust', async t => {
   }
   const policies = fc.oneof(fc.constantFrom(compatible, demo, strict, cart), generated)
   fc.assert(fc.property(environments, policies, run), { numRuns: 5_000 })
-  t.ok(started > 500, `${started} environments of 5000 started`)
+  t.ok(started > 1_500, `${started} environments of 5000 started`)
   t.comment(`${started} environments of 5000 started`)
 })
 
