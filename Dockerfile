@@ -1,7 +1,7 @@
 # The proxy without an enclave: a drop-in for Knative's queue-proxy that forwards in plaintext, as that one does.
 # Knative gives its sidecar no arguments, so the policy is part of the entry point. The enclave image comes later.
 
-FROM docker.io/library/node:24-bookworm-slim AS build
+FROM node:24-bookworm-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json tsconfig.json .npmrc .taprc ./
 RUN npm ci --ignore-scripts
@@ -9,7 +9,8 @@ COPY src ./src
 COPY bench ./bench
 RUN npm run build && npm prune --omit=dev --ignore-scripts
 
-FROM gcr.io/distroless/cc-debian12:nonroot AS plain
+# Holds what the Node binary of node_modules links against, and is replaced by something without a shell with the enclave.
+FROM debian:bookworm-slim AS plain
 LABEL org.opencontainers.image.title="postern" \
       org.opencontainers.image.description="A drop-in replacement for Knative Serving's queue-proxy (no enclave)" \
       org.opencontainers.image.licenses="Apache-2.0"
