@@ -54,8 +54,10 @@ export function tokens(raw: readonly string[], lowerName: string): string[] {
 }
 
 /** The head that the container gets: Host first, then what is left in the order received, then what we add. */
-export function requestFields(raw: readonly string[], rules: RequestRules): string[] {
+export function requestFields(received: readonly string[], rules: RequestRules): string[] {
+  const raw = withoutStripped(received, rules.strip)
   const named = new Set(tokens(raw, 'connection'))
+  const forwarded = named.has('forwarded') ? undefined : forwardedShim(raw)
   const originalHost = firstValue(raw, header.originalHost)
   const kept: string[] = []
   const forwardedFor: string[] = []
@@ -69,18 +71,27 @@ export function requestFields(raw: readonly string[], rules: RequestRules): stri
       continue
     }
     if (hopByHop.has(lower) || named.has(lower) || pruned.has(lower)) continue
-    if (rules.strip.has(lower.replaceAll('_', '-'))) continue
     if (lower === header.originalHost && originalHost !== '') continue
-    if (lower === 'forwarded' && value === '') continue
+    if (lower === 'forwarded' && forwarded !== undefined) continue
     if (lower === 'x-forwarded-for') forwardedFor.push(value)
     else kept.push(name, value)
   }
   const fields = ['Host', chooseHost(originalHost, host, rules.authority), ...kept]
   fields.push('X-Forwarded-For', [...forwardedFor, rules.peer].join(', '))
-  const forwarded = named.has('forwarded') ? undefined : forwardedShim(raw)
   if (forwarded !== undefined) fields.push('Forwarded', forwarded)
   if (tokens(raw, 'te').includes('trailers')) fields.push('TE', 'trailers')
   return fields
+}
+
+/** Gone before anything is made of it: what is stripped does not come back as Host or Forwarded. */
+function withoutStripped(raw: readonly string[], strip: ReadonlySet<string>): readonly string[] {
+  if (strip.size === 0) return raw
+  const kept: string[] = []
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i] ?? ''
+    if (!strip.has(name.toLowerCase().replaceAll('_', '-'))) kept.push(name, raw[i + 1] ?? '')
+  }
+  return kept
 }
 
 /** What Go's httpguts.ValidHostHeader lets pass. */
@@ -102,6 +113,8 @@ export function forwardedShim(raw: readonly string[]): string | undefined {
   const host = firstValue(raw, 'x-forwarded-host') ?? ''
   if (xff === '' && proto === '' && host === '') return undefined
   const nodes = xff === '' ? [] : xff.split(',').map(node => node.trim())
+  // Behind a comma at the end there is nobody.
+  if (nodes.length > 1 && nodes.at(-1) === '') nodes.pop()
   const [first = '', ...rest] = nodes
   const pairs: string[] = []
   if (xff !== '') pairs.push(`for=${forwardedNode(first)}`)

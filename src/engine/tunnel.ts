@@ -23,11 +23,14 @@ export function joinTunnel(client: Socket, upstream: Socket, reports: TunnelRepo
     to.on('drain', () => from.resume())
     from.on('end', () => finish(from === client))
     from.on('error', () => finish(from === client))
-    from.on('close', () => {
+    const gone = (): void => {
       finish(from === client)
       open--
       if (open === 0) reports.closed(left === true)
-    })
+    }
+    // A side may be gone before the two are joined; its 'close' does not come again.
+    if (from.closed) queueMicrotask(gone)
+    else from.on('close', gone)
     from.resume()
   }
 
