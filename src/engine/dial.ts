@@ -82,8 +82,12 @@ export function makeDialer(options: DialOptions): Dialer {
   return {
     verified: judge !== undefined,
     dial(done) {
-      const attempt = new Attempt(options, done)
-      return () => attempt.cancel()
+      try {
+        const attempt = new Attempt(options, done)
+        return () => attempt.cancel()
+      } catch (error) {
+        return failLater(error, done)
+      }
     },
     valid(verdict) {
       if (!judge) return true
@@ -93,6 +97,17 @@ export function makeDialer(options: DialOptions): Dialer {
         verdict.collateralGeneration === judge.collateralGeneration()
       )
     },
+  }
+}
+
+/** Not even begun, for want of a usable certificate of our own: told like any other failure, later. */
+function failLater(error: unknown, done: (fault: Fault) => void): () => void {
+  let wanted = true
+  queueMicrotask(() => {
+    if (wanted) done(error instanceof Fault ? error : new Fault('internal', describe(error)))
+  })
+  return () => {
+    wanted = false
   }
 }
 
@@ -138,7 +153,6 @@ class Attempt {
       rejectUnauthorized: judge.chainToContext,
       // Names are the judge's business; Node calls this only where it trusts the chain.
       checkServerIdentity: () => undefined,
-      minVersion: 'TLSv1.3',
       ALPNProtocols: ['http/1.1'],
     })
     socket.setNoDelay(true)
@@ -149,15 +163,24 @@ class Attempt {
 
   async #judge(socket: TLSSocket, judge: Judge): Promise<void> {
     const generation = judge.collateralGeneration()
+    // Asked here: Node ignores a minVersion beside a context of one's own.
+    const protocol = socket.getProtocol()
+    if (protocol !== 'TLSv1.3') {
+      this.#refuse([{ rule: 'handshake', want: 'TLS 1.3 with a certificate', got: protocol ?? 'none' }])
+      return
+    }
     const chain = socket.isSessionReused() ? undefined : peerChain(socket)
     if (!chain) {
       const got = socket.isSessionReused() ? 'a resumed session' : 'none'
       this.#refuse([{ rule: 'certificate', want: 'a certificate, shown on this connection', got }])
       return
     }
-    const finding = await judge.judge(chain).catch((error: unknown): Finding => {
-      return { accepted: false, reasons: [{ rule: 'internal', want: 'a judgement', got: describe(error) }] }
-    })
+    let finding: Finding
+    try {
+      finding = await judge.judge(chain)
+    } catch (error) {
+      finding = { accepted: false, reasons: [{ rule: 'internal', want: 'a judgement', got: describe(error) }] }
+    }
     if (!finding.accepted) {
       this.#refuse(finding.reasons)
       return
