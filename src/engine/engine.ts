@@ -28,6 +28,13 @@ export interface EngineOptions {
   readonly authority: string
   /** May this Upgrade token be tunnelled? Lower case. Anything else is answered as if there were no Upgrade. */
   readonly upgrades: (token: string) => boolean
+  /**
+   * True where a 101 to a websocket request is passed on whatever its Sec-WebSocket-Accept, as the Go proxy does. Only the
+   * right answer proves that the container speaks websocket and not something that merely says 101.
+   */
+  readonly lenientWebSocket?: boolean
+  /** Whether K-Original-Host becomes the Host; absent: yes, as in Knative. */
+  readonly honourOriginalHost?: boolean
   /** Request fields that are removed besides the hop-by-hop ones, lower case. */
   readonly strip: readonly string[]
   /** True where a response delimited by close may be passed on; on a TLS leg truncation cannot be told from its end. */

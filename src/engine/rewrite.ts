@@ -2,7 +2,9 @@
 // form in which Node and undici hold them. Rules: RFC 9110 §7.6.1 (hop-by-hop), RFC 7239 (Forwarded), and the Go proxy's
 // order of doing things (httputil.ReverseProxy, knative/serving pkg/http/handler and pkg/activator/headers.go).
 
-import { header } from '../base/knative.ts'
+import { header, isKubeletProbe } from '../base/knative.ts'
+import { validHost } from '../base/target.ts'
+import { normaliseTrace } from './trace.ts'
 
 /** Fields that concern one connection only. `te: trailers` and an upgrade are put back where they apply. */
 const hopByHop: ReadonlySet<string> = new Set([
@@ -27,6 +29,10 @@ export interface RequestRules {
   readonly authority: string
   /** Further fields to remove, lower case, hyphens; a field matches in all its `_` and `-` spellings. */
   readonly strip: ReadonlySet<string>
+  /** Authority of an absolute-form target: then it is the Host. */
+  readonly targetAuthority?: string | undefined
+  /** Whether K-Original-Host, which anybody can send, becomes the Host. It never reaches the container. */
+  readonly honourOriginalHost?: boolean
 }
 
 /** The first value of a field, by its lower-case name. */
@@ -37,7 +43,8 @@ export function firstValue(raw: readonly string[], lowerName: string): string | 
   return undefined
 }
 
-function values(raw: readonly string[], lowerName: string): string[] {
+/** All values of a field, by its lower-case name. */
+export function values(raw: readonly string[], lowerName: string): string[] {
   const found: string[] = []
   for (let i = 0; i + 1 < raw.length; i += 2) {
     if (raw[i]?.toLowerCase() === lowerName) found.push(raw[i + 1] ?? '')
@@ -58,7 +65,7 @@ export function requestFields(received: readonly string[], rules: RequestRules):
   const raw = withoutStripped(received, rules.strip)
   const named = new Set(tokens(raw, 'connection'))
   const forwarded = named.has('forwarded') ? undefined : forwardedShim(raw)
-  const originalHost = firstValue(raw, header.originalHost)
+  const originalHost = rules.honourOriginalHost === false ? undefined : firstValue(raw, header.originalHost)
   const kept: string[] = []
   const forwardedFor: string[] = []
   let host: string | undefined
@@ -72,14 +79,16 @@ export function requestFields(received: readonly string[], rules: RequestRules):
     }
     if (hopByHop.has(lower) || named.has(lower) || pruned.has(lower)) continue
     if (lower === header.originalHost && originalHost !== '') continue
+    if (lower === 'user-agent' && value === '') continue
     if (lower === 'forwarded' && forwarded !== undefined) continue
     if (lower === 'x-forwarded-for') forwardedFor.push(value)
     else kept.push(name, value)
   }
-  const fields = ['Host', chooseHost(originalHost, host, rules.authority), ...kept]
+  const fields = ['Host', chooseHost(originalHost, rules.targetAuthority ?? host, rules.authority), ...kept]
   fields.push('X-Forwarded-For', [...forwardedFor, rules.peer].join(', '))
   if (forwarded !== undefined) fields.push('Forwarded', forwarded)
   if (tokens(raw, 'te').includes('trailers')) fields.push('TE', 'trailers')
+  if (!isProbeLike(raw)) normaliseTrace(fields)
   return fields
 }
 
@@ -94,11 +103,14 @@ function withoutStripped(raw: readonly string[], strip: ReadonlySet<string>): re
   return kept
 }
 
-/** What Go's httpguts.ValidHostHeader lets pass. */
-const validHost = /^[A-Za-z0-9!$%&'()*+,\-.:;=[\]_~]*$/
+/** Requests that the Go proxy keeps out of its tracing: their trace fields pass untouched. */
+function isProbeLike(raw: readonly string[]): boolean {
+  if (firstValue(raw, header.networkProbe)) return true
+  return isKubeletProbe(firstValue(raw, 'user-agent'), firstValue(raw, header.kubeletProbe))
+}
 
 function chooseHost(original: string | undefined, received: string | undefined, authority: string): string {
-  if (original) return validHost.test(original) ? original : ''
+  if (original) return validHost(original) ? original : ''
   return received || authority
 }
 

@@ -13,6 +13,11 @@ import { tokens } from './rewrite.ts'
 import { type Entry, Exchange, type ExchangeContext } from './undici/exchange.ts'
 import { Lanes } from './undici/lanes.ts'
 
+/** Never tunnelled, whatever is allowed: behind such a switch, requests would pass the gate unseen. */
+const never: ReadonlySet<string> = new Set(['h2c', 'h2', 'http/2.0', 'http/1.1', 'tls/1.0', 'tls/1.2', 'tls/1.3'])
+
+const protocolToken = /^[!#$%&'*+\-.^_`|~0-9A-Za-z/]+$/
+
 /** How often connections without a request are looked at. */
 const sweepMs = 1_000
 
@@ -24,6 +29,8 @@ class Connection {
   readonly #clock: EngineOptions['clock']
   readonly #changed: () => void
   #current: Exchange | undefined
+  /** Status line of the last answer: behind what has been accepted came something that cannot be read. */
+  #refusal: string | undefined
   #fresh = true
   #quietSince: number
   #bytesAtRest = 0
@@ -45,11 +52,30 @@ class Connection {
   }
 
   run(entry: Entry, message: IncomingMessage, response: ServerResponse, raw?: { socket: Socket; head: Buffer }): void {
+    if (this.#refusal !== undefined) return
+    if (ambiguous(message)) {
+      this.#refuseLast(badRequest)
+      return
+    }
     const exchange: Exchange = new Exchange(this.context, entry, message, response, raw, () => {
       if (exchange.over) this.#next()
       this.#changed()
     })
     this.#pending.push(exchange)
+    if (!this.#current) this.#next()
+  }
+
+  /** The parser gave up. What came before is answered first: an answer in the middle of another would be part of it. */
+  malformed(status: string): void {
+    // The parser says so again with each further byte.
+    if (this.#refusal !== undefined) return
+    if (this.#pending.at(-1)?.incomplete) this.#pending.pop()
+    else if (this.#current?.incomplete) this.#current.bodyBroken()
+    this.#refuseLast(status)
+  }
+
+  #refuseLast(status: string): void {
+    this.#refusal = status
     if (!this.#current) this.#next()
   }
 
@@ -68,6 +94,8 @@ class Connection {
   }
 
   #next(): void {
+    // Behind a last answer, or when the client has left, nothing is served any more.
+    if (!this.socket.writable) this.#pending.length = 0
     const exchange = this.#pending.shift()
     this.#current = exchange
     if (exchange) {
@@ -77,7 +105,8 @@ class Connection {
     this.#fresh = false
     this.#quietSince = this.#clock.monotonic()
     this.#bytesAtRest = this.socket.bytesRead
-    if (this.context.draining()) this.socket.end()
+    if (this.#refusal !== undefined) refuse(this.socket, this.#refusal)
+    else if (this.context.draining()) this.socket.end()
   }
 }
 
@@ -106,6 +135,8 @@ export function makeUndiciEngine(gate: Gate, options: EngineOptions): Engine {
     requestTimeout: 0,
     keepAliveTimeout: 0,
     noDelay: true,
+    // Missing, doubled and malformed Hosts are refused together, in Exchange.
+    requireHostHeader: false,
     shouldUpgradeCallback: wantsTunnel,
   })
   server.maxHeadersCount = 0
@@ -115,7 +146,8 @@ export function makeUndiciEngine(gate: Gate, options: EngineOptions): Engine {
     const { headers } = message
     if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined) return false
     const offered = tokens(message.rawHeaders, 'upgrade')
-    return offered.length === 1 && options.upgrades(offered[0] ?? '')
+    const token = offered[0] ?? ''
+    return offered.length === 1 && protocolToken.test(token) && !never.has(token) && options.upgrades(token)
   }
 
   function enter(entry: Entry): (message: IncomingMessage, response: ServerResponse) => void {
@@ -142,7 +174,11 @@ export function makeUndiciEngine(gate: Gate, options: EngineOptions): Engine {
   server.on('upgrade', enterRaw('upgrade'))
   server.on('connect', enterRaw('connect'))
   // The error's rawPacket holds the request; only its code is looked at.
-  server.on('clientError', (error, socket) => refuseMalformed(systemCode(error), socket as Socket))
+  server.on('clientError', (error, socket) => {
+    const code = systemCode(error) ?? ''
+    if (code.startsWith('HPE_')) connections.get(socket as Socket)?.malformed(refusals[code] ?? badRequest)
+    else socket.destroy()
+  })
 
   const stopSweep = options.clock.every(sweepMs, () => {
     for (const connection of connections.values()) {
@@ -189,18 +225,23 @@ export function makeUndiciEngine(gate: Gate, options: EngineOptions): Engine {
   }
 }
 
+const badRequest = '400 Bad Request'
+
 const refusals: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
   HPE_INVALID_VERSION: '505 HTTP Version Not Supported',
 }
 
+/** Heads that Node's parser lets pass although two readers could read them in two ways. */
+function ambiguous({ headers, rawHeaders }: IncomingMessage): boolean {
+  const coding = headers['transfer-encoding']
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') return true
+  return rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host').length > 1
+}
+
 /** As Go's server answers what it cannot parse: status and text, nothing else, and the end of the connection. */
-function refuseMalformed(code: string | undefined, socket: Socket): void {
-  if (!socket.writable || code === 'ECONNRESET') {
-    socket.destroy()
-    return
-  }
-  const status = refusals[code ?? ''] ?? '400 Bad Request'
+function refuse(socket: Socket, status: string): void {
+  if (!socket.writable) return
   socket.end(
     `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`,
     'latin1',

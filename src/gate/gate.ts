@@ -13,6 +13,8 @@ export interface GateParts extends VisitParts {
   readonly life: Life
   readonly drain: Drain
   readonly refuse: Refuse
+  /** Refuses what was meant for somebody else; undefined where the policy does not say who we are. */
+  readonly misdirected?: Refuse | undefined
   /** Answers probes: a reply, 'asking' where the container has to be asked, undefined for everything else. */
   readonly probe: (head: RequestHead) => Reply | 'asking' | undefined
   /** The answer of the container's own readiness. */
@@ -45,16 +47,20 @@ export function makeGate(parts: GateParts): Gate {
     // 4. `OPTIONS *` is meant for us.
     if (head.method === 'OPTIONS' && head.target === '*') return visit.answer(serverOptions)
 
-    // 5. Real traffic postpones a quiet drain.
+    // 5. What was meant for somebody else is not ours to forward.
+    const elsewhere = parts.misdirected?.(head)
+    if (elsewhere) return visit.answer(elsewhere)
+
+    // 6. Real traffic postpones a quiet drain.
     drain.touch()
     if (kubeletProbesPass && isKubeletProbe(head.header('user-agent'), head.header(header.kubeletProbe))) {
       return visit.passes()
     }
 
-    // 6. The autoscaler counts those who wait, and waiting spends their time.
+    // 7. The autoscaler counts those who wait, and waiting spends their time.
     visit.countIn(head.header(header.proxyRequest) === 'activator')
 
-    // 7. One of N, or in line, or turned away.
+    // 8. One of N, or in line, or turned away.
     const place = limiter.enter(visit)
     if (place === 'admitted') return visit.starts()
     if (place === 'full') return visit.answer(full)

@@ -16,6 +16,7 @@ import { makeGate } from '../gate/gate.ts'
 import { inbound } from '../gate/inbound.ts'
 import { newLife } from '../gate/life.ts'
 import { Limiter } from '../gate/limiter.ts'
+import { misdirection } from '../gate/misdirection.ts'
 import { Stats, windowMs } from '../gate/stats.ts'
 import { answerProbe, notReady, ready } from '../health/probes.ts'
 import { makeReadiness } from '../health/readiness.ts'
@@ -168,6 +169,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
         if (refusal) metrics.plaintextRefused()
         return refusal
       },
+      misdirected: judge && misdirection({ service: policy.service, hosts: policy.hosts }),
       probe: head =>
         answerProbe(head, {
           draining: () => life.state !== 'serving' && life.state !== 'starting',
@@ -183,6 +185,9 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       clock,
       authority: `${host}:${config.ports.user}`,
       upgrades: token => anyToken || policy.upstream.upgrades.includes(token),
+      lenientWebSocket: anyToken,
+      // Anybody can send it; where the policy knows our hosts, it was one of them or the request has been refused.
+      honourOriginalHost: judge === undefined || policy.hosts.length > 0,
       strip: policy.inbound.strip,
       allowUnframed: judge === undefined || policy.upstream.allowUnframed,
       maxIdleUpstream: config.concurrency > 0 ? config.concurrency : 1000,

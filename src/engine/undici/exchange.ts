@@ -5,9 +5,10 @@ import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Fault, systemCode } from '../../base/errors.ts'
+import { headProblem, parseTarget, type Target } from '../../base/target.ts'
 import type { Driver, End, Gate, Peer, Reply, RequestHead, Ticket } from '../../gate/contract.ts'
 import type { EngineOptions } from '../engine.ts'
-import { firstValue, requestFields, responseFields } from '../rewrite.ts'
+import { firstValue, requestFields, responseFields, values } from '../rewrite.ts'
 import { sniffContentType } from '../sniff.ts'
 import { reasonPhrase } from '../status.ts'
 import { joinTunnel } from '../tunnel.ts'
@@ -75,6 +76,7 @@ export class Exchange implements Driver, Handler {
   /** Told when this becomes a tunnel and when it ends. */
   readonly #changed: () => void
   #ticket: Ticket | undefined
+  #target: Target | undefined
   #state: State = 'waiting'
   #end: End = 'complete'
   #lane: Lane | undefined
@@ -105,11 +107,35 @@ export class Exchange implements Driver, Handler {
   begin(): void {
     this.#response.on('finish', () => this.#finish(this.#end))
     this.#response.on('close', () => this.#left())
+    const problem = this.#problem()
+    if (problem !== undefined) {
+      this.#refuse(problem)
+      return
+    }
     const head = new NodeHead(this.#message, this.#context.from, this.#entry === 'upgrade')
     this.#ticket = this.#context.gate.enter(head, this)
     const { order } = this.#ticket
     if (order === 'start') this.start()
     else if (order !== 'wait') this.answer(order)
+  }
+
+  /** What makes this head unfit for any decision, in the words of Go's server behind `400 Bad Request`. */
+  #problem(): string | undefined {
+    const { httpVersion, rawHeaders, method = '', url = '' } = this.#message
+    this.#target = parseTarget(method, url)
+    return this.#target ? headProblem(httpVersion, values(rawHeaders, 'host')) : ''
+  }
+
+  /** As Go's server does before its handlers: no gate, no statistics, and the end of the connection. */
+  #refuse(problem: string): void {
+    this.#state = 'replying'
+    const response = this.#response
+    const phrase = `Bad Request${problem}`
+    response.sendDate = false
+    response.useChunkedEncodingByDefault = false
+    response.removeHeader('transfer-encoding')
+    response.writeHead(400, phrase, ['Content-Type', 'text/plain; charset=utf-8', 'Connection', 'close'])
+    response.end(`400 ${phrase}`, 'latin1')
   }
 
   // Orders.
@@ -221,14 +247,21 @@ export class Exchange implements Driver, Handler {
   #dispatch(fresh: boolean): void {
     const { lanes, options, strip, from } = this.#context
     const message = this.#message
-    const fields = requestFields(message.rawHeaders, { peer: from.address, authority: options.authority, strip })
+    const target = this.#target
+    const fields = requestFields(message.rawHeaders, {
+      peer: from.address,
+      authority: options.authority,
+      strip,
+      targetAuthority: target?.authority,
+      honourOriginalHost: options.honourOriginalHost ?? true,
+    })
     const body = this.#hasBody() ? this.#openUpload() : null
     const upgrade = this.#entry === 'upgrade' ? (firstValue(message.rawHeaders, 'upgrade') ?? null) : null
     this.#lane = lanes.take(fresh)
     this.#lane.dispatch(
       {
         method: message.method ?? 'GET',
-        path: originForm(message.url ?? '/'),
+        path: target?.path ?? '/',
         headers: withoutExpect(fields),
         body,
         upgrade,
@@ -335,7 +368,7 @@ export class Exchange implements Driver, Handler {
     const got = firstValue(raw, 'upgrade') ?? ''
     if (got.toLowerCase() !== asked) return `backend tried to switch protocol "${got}" when "${asked}" was requested`
     const key = firstValue(this.#message.rawHeaders, 'sec-websocket-key')
-    if (asked !== 'websocket' || key === undefined) return undefined
+    if (asked !== 'websocket' || key === undefined || this.#context.options.lenientWebSocket) return undefined
     const want = createHash('sha1')
       .update(key.trim() + websocketGuid)
       .digest('base64')
@@ -427,14 +460,6 @@ function pairs(raw: string[]): [string, string][] {
   const found: [string, string][] = []
   for (let i = 0; i + 1 < raw.length; i += 2) found.push([raw[i] ?? '', raw[i + 1] ?? ''])
   return found
-}
-
-/** Absolute form becomes origin form; the authority in it went into Host, if anywhere. */
-function originForm(target: string): string {
-  const match = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#]*(.*)$/.exec(target)
-  if (!match) return target
-  const rest = match[1] ?? ''
-  return rest.startsWith('/') ? rest : `/${rest}`
 }
 
 /** undici refuses the field; the invitation to send was ours already. */

@@ -22,7 +22,7 @@ export interface Dispatch {
   readonly upgrade: string | null
 }
 
-const connectionLine = /\r\nconnection: (?:keep-alive|close)\r\n/
+const connectionLine = /\r\nconnection: (keep-alive|close|upgrade)\r\n/
 
 export class Lane {
   readonly #client: Client
@@ -82,7 +82,12 @@ export class Lane {
 function withoutConnectionLine(socket: Socket): Socket {
   const write = socket.write.bind(socket) as (...args: unknown[]) => boolean
   socket.write = ((chunk: unknown, ...rest: unknown[]): boolean =>
-    write(typeof chunk === 'string' ? chunk.replace(connectionLine, '\r\n') : chunk, ...rest)) as Socket['write']
+    write(
+      typeof chunk === 'string'
+        ? chunk.replace(connectionLine, (_, how) => (how === 'upgrade' ? '\r\nConnection: Upgrade\r\n' : '\r\n'))
+        : chunk,
+      ...rest,
+    )) as Socket['write']
   return socket
 }
 
