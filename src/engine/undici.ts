@@ -232,11 +232,10 @@ const refusals: Readonly<Record<string, string>> = {
   HPE_INVALID_VERSION: '505 HTTP Version Not Supported',
 }
 
-/** Heads that Node's parser lets pass although two readers could read them in two ways. */
-function ambiguous({ headers, rawHeaders }: IncomingMessage): boolean {
+/** Bodies that Node's parser hands over although two readers could see two ends of them. */
+function ambiguous({ headers }: IncomingMessage): boolean {
   const coding = headers['transfer-encoding']
-  if (coding !== undefined && coding.toLowerCase() !== 'chunked') return true
-  return rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host').length > 1
+  return coding !== undefined && coding.toLowerCase() !== 'chunked'
 }
 
 /** As Go's server answers what it cannot parse: status and text, nothing else, and the end of the connection. */

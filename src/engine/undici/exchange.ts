@@ -8,7 +8,7 @@ import { Fault, systemCode } from '../../base/errors.ts'
 import { headProblem, parseTarget, type Target } from '../../base/target.ts'
 import type { Driver, End, Gate, Peer, Reply, RequestHead, Ticket } from '../../gate/contract.ts'
 import type { EngineOptions } from '../engine.ts'
-import { firstValue, requestFields, responseFields, values } from '../rewrite.ts'
+import { firstValue, requestFields, responseFields, tokens, values } from '../rewrite.ts'
 import { sniffContentType } from '../sniff.ts'
 import { reasonPhrase } from '../status.ts'
 import { joinTunnel } from '../tunnel.ts'
@@ -180,6 +180,17 @@ export class Exchange implements Driver, Handler {
     return this.#state === 'ended'
   }
 
+  /** True while the rest of the request has not come. */
+  get incomplete(): boolean {
+    return !this.#message.complete
+  }
+
+  /** The rest of the request cannot be read. */
+  bodyBroken(): void {
+    if (this.#state === 'replying' || this.#state === 'ended') return
+    this.#fail(new Fault('client-body-broken', 'malformed chunked encoding or unexpected EOF'))
+  }
+
   /** The engine goes down. */
   destroy(): void {
     if (this.#state !== 'ended') this.#break('cut')
@@ -222,7 +233,7 @@ export class Exchange implements Driver, Handler {
     const fault = asFault(error)
     const lane = this.#lane
     this.#discardLane()
-    if (this.#state === 'forwarding' && lane?.reused && fault.blame === 'upstream' && this.#mayRepeat()) {
+    if (this.#state === 'forwarding' && lane?.stale && fault.blame === 'upstream' && this.#mayRepeat()) {
       this.#retries++
       this.#dispatch(true)
     } else {
@@ -302,8 +313,13 @@ export class Exchange implements Driver, Handler {
 
   #relayHead(status: number, raw: string[]): void {
     const bodyless = this.#message.method === 'HEAD' || status === 204 || status === 304
-    const framed =
-      bodyless || firstValue(raw, 'transfer-encoding') !== undefined || firstValue(raw, 'content-length') !== undefined
+    const codings = tokens(raw, 'transfer-encoding')
+    if (codings.length > 0 && codings.join() !== 'chunked') {
+      // Under any other coding the body ends with the connection, or is not what the client would take it for.
+      this.#fail(new Fault('upstream-malformed', 'unsupported transfer encoding'))
+      return
+    }
+    const framed = bodyless || codings.length > 0 || firstValue(raw, 'content-length') !== undefined
     if (!framed && !this.#context.options.allowUnframed) {
       this.#fail(
         new Fault('upstream-unframed', 'the response ends only by close, which cannot be told from truncation'),

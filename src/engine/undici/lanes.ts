@@ -27,7 +27,9 @@ const connectionLine = /\r\nconnection: (keep-alive|close|upgrade)\r\n/
 export class Lane {
   readonly #client: Client
   #verdict: Verdict | undefined
+  #socket: Socket | undefined
   #served = 0
+  #bytesBefore = 0
 
   constructor(dialer: Dialer, gone: (lane: Lane) => void) {
     this.#client = new Client('http://container.invalid', {
@@ -53,13 +55,17 @@ export class Lane {
     return this.#verdict
   }
 
-  /** True where this connection has carried a request before: only then can it have gone stale. */
-  get reused(): boolean {
-    return this.#served > 1
+  /**
+   * True where this connection had carried a request before and gave not one byte for the last: only then can it have
+   * gone stale, and only then may a request be sent again.
+   */
+  get stale(): boolean {
+    return this.#served > 1 && this.#socket?.bytesRead === this.#bytesBefore
   }
 
   dispatch(request: Dispatch, handler: Handler): void {
     this.#served++
+    this.#bytesBefore = this.#socket?.bytesRead ?? 0
     this.#client.dispatch(request, handler)
   }
 
@@ -69,7 +75,9 @@ export class Lane {
 
   #adopt(link: Link): Socket {
     this.#verdict = link.verdict
+    this.#socket = link.socket
     this.#served = 1
+    this.#bytesBefore = 0
     return withoutConnectionLine(link.socket)
   }
 }
