@@ -71,25 +71,37 @@ export interface Gate {
   enter(head: RequestHead, driver: Driver): Ticket
 }
 
-/** What is remembered of a finished request. */
+/** What is remembered of a finished request. Times are milliseconds. */
 export interface Summary {
+  /** Still the engine's view: what a recorder wants of it, it reads before it returns. */
+  readonly head: RequestHead
   readonly end: End
   /** Status sent to the client; 0 where none was, 499 where it left first. */
   readonly status: number
+  /** True where the container's final head came. */
+  readonly responded: boolean
   /** True where the request was counted for the autoscaler. */
   readonly counted: boolean
   /** True where the request reached the container's queue slot. */
   readonly admitted: boolean
-  /** From admission to end, in milliseconds; 0 where it was never admitted. */
+  /** True where the container was to be reached: admitted, or a probe that passes. */
+  readonly forwarded: boolean
+  /** From the request's head to its end. */
+  readonly totalMs: number
+  /** From admission to end; 0 where it was never admitted. */
   readonly durationMs: number
+  /** From the order to reach the container to its final head; 0 where none came. */
+  readonly headMs: number
   readonly retries: number
   readonly bytesReceived: number
+  /** Bytes of body or tunnel, whoever answered. */
   readonly bytesSent: number
   readonly fault: Fault | undefined
 }
 
 /** Metrics, request log, span: one each. */
 export interface Recorder {
+  /** Runs inside the end of each request, and must not throw. */
   finished(summary: Summary): void
 }
 

@@ -30,7 +30,7 @@ export function makeGate(parts: GateParts): Gate {
   const { life, drain, refuse, limiter, kubeletProbesPass } = parts
 
   function enter(head: RequestHead, driver: Driver): Ticket {
-    const visit = new Visit(parts, driver)
+    const visit = new Visit(parts, head, driver)
 
     // 1. A port that may not serve answers bare probes only.
     const refusal = refuse(head)

@@ -6,7 +6,7 @@ import type { Clock } from '../base/clock.ts'
 import { describe, type Fault } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { Place } from '../base/queue.ts'
-import type { Driver, End, Order, Recorder, Reply, Ticket } from './contract.ts'
+import type { Driver, End, Order, Recorder, Reply, RequestHead, Summary, Ticket } from './contract.ts'
 import type { Deadline, Deadlines, Timed } from './deadlines.ts'
 import type { Limiter, Waiter } from './limiter.ts'
 import { errorReply, notReady, timedOut } from './replies.ts'
@@ -30,29 +30,33 @@ const deadlineText = { request: 'Request', 'response-start': 'Response start', i
 export class Visit implements Ticket, Waiter {
   order: Order = 'wait'
   readonly #parts: VisitParts
+  readonly #head: RequestHead
   readonly #driver: Driver
+  readonly #enteredAt: number
   #phase: Phase = 'entered'
   #counted: 'no' | 'direct' | 'proxied' = 'no'
   #place: 'none' | 'slot' | Place<Waiter> = 'none'
   #timed: Timed | undefined
   #tunnel = false
   #status = 0
-  #admittedAt = 0
+  #startedAt = 0
+  #respondedAt = 0
   #bytesReceived = 0
   #bytesSent = 0
   #fault: Fault | undefined
 
-  constructor(parts: VisitParts, driver: Driver) {
+  constructor(parts: VisitParts, head: RequestHead, driver: Driver) {
     this.#parts = parts
+    this.#head = head
     this.#driver = driver
+    this.#enteredAt = parts.clock.monotonic()
   }
 
   // Orders that the gate gives while the request enters.
 
   /** Answered by us, now. */
   answer(reply: Reply): this {
-    this.#phase = 'answered'
-    this.#status = reply.status
+    this.#replied(reply)
     this.order = reply
     return this
   }
@@ -74,6 +78,7 @@ export class Visit implements Ticket, Waiter {
   passes(): this {
     this.#arm()
     this.#phase = 'started'
+    this.#startedAt = this.#parts.clock.monotonic()
     this.order = 'start'
     return this
   }
@@ -113,14 +118,20 @@ export class Visit implements Ticket, Waiter {
   #take(): void {
     this.#phase = 'started'
     this.#place = 'slot'
-    this.#admittedAt = this.#parts.clock.monotonic()
+    this.#startedAt = this.#parts.clock.monotonic()
   }
 
   #answerNow(reply: Reply): void {
     if (this.#phase !== 'queued' && this.#phase !== 'started') return
+    this.#replied(reply)
+    this.#driver.answer(reply)
+  }
+
+  #replied(reply: Reply): Reply {
     this.#phase = 'answered'
     this.#status = reply.status
-    this.#driver.answer(reply)
+    if (this.#head.method !== 'HEAD') this.#bytesSent += reply.body.length
+    return reply
   }
 
   #expired(deadline: Deadline): void {
@@ -152,6 +163,7 @@ export class Visit implements Ticket, Waiter {
     if (this.#phase !== 'started') return
     this.#phase = 'responding'
     this.#status = status
+    this.#respondedAt = this.#parts.clock.monotonic()
     this.#tunnel = status === 101
     this.#begun()
   }
@@ -179,31 +191,42 @@ export class Visit implements Ticket, Waiter {
     this.#parts.log.error('error reverse proxying request', { code: fault.code, error: fault.message })
     if (this.#phase === 'responding') return undefined
     this.#leaveLine()
-    this.#phase = 'answered'
-    this.#status = fault.status
-    return errorReply(fault.status, this.#parts.explain ? fault.message : fault.code, fault.blame === 'client')
+    const text = this.#parts.explain ? fault.message : fault.code
+    return this.#replied(errorReply(fault.status, text, fault.blame === 'client'))
   }
 
   finished(end: End, retries: number): void {
     if (this.#phase === 'finished') return
     this.#phase = 'finished'
-    const { clock, limiter, deadlines, stats, recorders } = this.#parts
+    const { limiter, deadlines, stats, recorders } = this.#parts
     if (this.#timed) deadlines.disarm(this.#timed)
     if (this.#place === 'slot') limiter.leaveSlot()
     else this.#leaveLine()
     if (this.#counted !== 'no') stats.out(this.#counted === 'proxied')
-    const admitted = this.#admittedAt > 0
-    const summary = {
+    if (recorders.length === 0) return
+    const summary = this.#summary(end, retries)
+    for (const recorder of recorders) recorder.finished(summary)
+  }
+
+  #summary(end: End, retries: number): Summary {
+    const now = this.#parts.clock.monotonic()
+    const admitted = this.#place === 'slot'
+    const responded = this.#respondedAt > 0
+    return {
+      head: this.#head,
       end,
       status: end === 'client-left' && this.#status === 0 ? 499 : this.#status,
+      responded,
       counted: this.#counted !== 'no',
       admitted,
-      durationMs: admitted ? clock.monotonic() - this.#admittedAt : 0,
+      forwarded: this.#startedAt > 0,
+      totalMs: now - this.#enteredAt,
+      durationMs: admitted ? now - this.#startedAt : 0,
+      headMs: responded ? this.#respondedAt - this.#startedAt : 0,
       retries,
       bytesReceived: this.#bytesReceived,
       bytesSent: this.#bytesSent,
       fault: this.#fault,
     }
-    for (const recorder of recorders) recorder.finished(summary)
   }
 }

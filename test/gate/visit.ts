@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { Fault } from '../../src/base/errors.ts'
-import type { End, Reply } from '../../src/gate/contract.ts'
+import type { End, Reply, Summary } from '../../src/gate/contract.ts'
 import { type Entered, Journal, makeRig, type Rig, type RigOptions, settled } from '../support/gate.ts'
 
 const broken = (): Fault => new Fault('upstream-closed', 'EOF from 127.0.0.1:8080')
@@ -26,20 +26,86 @@ t.test('a request is served and gives everything back', async t => {
   ticket.finished('complete', 1)
   clock.advance(100)
   t.match([limiter.inFlight, stats.concurrency, clock.pending], [0, 0, 0])
-  t.same(summaries, [
-    {
-      end: 'complete',
-      status: 201,
-      counted: true,
-      admitted: true,
-      durationMs: 50,
-      retries: 1,
-      bytesReceived: 3,
-      bytesSent: 11,
-      fault: undefined,
-    },
-  ])
+  t.match(summaries[0]?.head, { method: 'GET', target: '/' })
+  t.same(
+    summaries.map(({ head, ...rest }) => rest),
+    [
+      {
+        end: 'complete',
+        status: 201,
+        responded: true,
+        counted: true,
+        admitted: true,
+        forwarded: true,
+        totalMs: 50,
+        durationMs: 50,
+        headMs: 20,
+        retries: 1,
+        bytesReceived: 3,
+        bytesSent: 11,
+        fault: undefined,
+      },
+    ],
+  )
 })
+
+t.test('time in line is part of the whole, not of the container', async t => {
+  const { first, clock, summaries, enter } = busyRig()
+  const { ticket } = enter()
+  clock.advance(40)
+  first.ticket.finished('complete', 0)
+  await settled()
+  clock.advance(7)
+  ticket.responded(200)
+  clock.advance(3)
+  ticket.finished('complete', 0)
+  t.match(summaries[1], { totalMs: 50, durationMs: 10, headMs: 7 })
+})
+
+const answered: [name: string, run: (rig: Rig) => void, expected: Partial<Summary>][] = [
+  [
+    'turned away',
+    ({ enter }) => {
+      for (let i = 0; i < 11; i++) enter()
+      enter().ticket.finished('answered', 0)
+    },
+    { status: 503, bytesSent: 'pending request queue full\n'.length, forwarded: false },
+  ],
+  [
+    'broken',
+    ({ enter }) => {
+      const { ticket } = enter()
+      ticket.failed(broken())
+      ticket.finished('upstream-failed', 0)
+    },
+    { status: 502, bytesSent: 'upstream-closed\n'.length, responded: false, forwarded: true, headMs: 0 },
+  ],
+  [
+    'broken, without a body',
+    ({ enter }) => {
+      const { ticket } = enter({ method: 'HEAD' })
+      ticket.failed(broken())
+      ticket.finished('upstream-failed', 0)
+    },
+    { status: 502, bytesSent: 0 },
+  ],
+  [
+    'out of time',
+    ({ clock, enter }) => {
+      const { ticket } = enter()
+      clock.advance(60_000)
+      ticket.finished('answered', 0)
+    },
+    { status: 504, bytesSent: 'request timeout'.length },
+  ],
+]
+for (const [name, run, expected] of answered) {
+  t.test(`what we answer ourselves is counted: ${name}`, async t => {
+    const rig = makeRig()
+    run(rig)
+    t.match(rig.summaries, [expected])
+  })
+}
 
 t.test('a slot is given back once, whatever the engine tells twice', async t => {
   const { limiter, stats, summaries, enter } = makeRig({ working: 2 })
@@ -302,7 +368,9 @@ t.test('a request that passes takes nothing but time', async t => {
   ticket.finished('complete', 0)
   clock.advance(50)
   t.equal(clock.pending, 0)
-  t.match(summaries, [{ status: 200, counted: false, admitted: false, durationMs: 0 }])
+  t.match(summaries, [
+    { status: 200, counted: false, admitted: false, forwarded: true, responded: true, durationMs: 0 },
+  ])
 })
 
 t.test('a wake-up never runs inside the end of another request', async t => {
