@@ -46,12 +46,16 @@ function goodEscapes(target: string): boolean {
 }
 
 /**
- * Why a request cannot be taken, as Go's server words it behind `400 Bad Request`; undefined where it can.
+ * Why a request cannot be taken, as Go's server words it: status and phrase; undefined where it can.
+ * @param version as in the request line, `1.1`
  * @param hosts all values of Host, as received
  */
 export function headProblem(version: string, hosts: readonly string[]): string | undefined {
+  if (!version.startsWith('1.')) return '505 HTTP Version Not Supported: unsupported protocol version'
   const [host, second] = hosts
-  if (second !== undefined) return ''
-  if (host === undefined) return version === '1.0' ? undefined : ': missing required Host header'
-  return validHost(host) ? undefined : ': malformed Host header'
+  if (second !== undefined) return malformed
+  if (host === undefined) return version === '1.0' ? undefined : `${malformed}: missing required Host header`
+  return validHost(host) ? undefined : `${malformed}: malformed Host header`
 }
+
+export const malformed = '400 Bad Request'

@@ -72,12 +72,37 @@ export function tlsListener(engine: Engine, maxConnections: number, rules: TlsRu
   server.on('secureConnection', (socket: TLSSocket) => {
     engine.accept(socket, { address: peerAddress(socket), secure: true })
   })
-  // The object may hold what the client sent; there is nothing to answer on a broken handshake.
-  server.on('tlsClientError', (_error, socket) => socket.destroy())
+  const speaksPlain = keepRaw(server)
+  // The object may hold what the client sent; only its code is looked at.
+  server.on('tlsClientError', (error, socket) => {
+    if (systemCode(error) === 'ERR_SSL_HTTP_REQUEST') speaksPlain(socket)
+    else socket.destroy()
+  })
   return {
     server,
     show: ({ key, cert }) => server.setSecureContext({ ...withoutUndefined(common), key, cert }),
     refuse: () => server.setSecureContext(withoutUndefined(common)),
+  }
+}
+
+const plainOnTls = 'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n'
+
+/**
+ * Keeps hold of accepted sockets until their handshake is over, since a TLSSocket does not show what it wraps: a client
+ * that speaks plain HTTP to the TLS port is told so, in plain HTTP, as Go's server does.
+ */
+function keepRaw(server: Server): (socket: TLSSocket) => void {
+  const raw = new Map<string, Socket>()
+  const peer = (socket: Socket): string => `${socket.remoteAddress} ${socket.remotePort}`
+  server.prependListener('connection', (socket: Socket) => {
+    const key = peer(socket)
+    raw.set(key, socket)
+    socket.on('close', () => raw.delete(key))
+  })
+  server.on('secureConnection', (socket: TLSSocket) => raw.delete(peer(socket)))
+  return socket => {
+    raw.get(peer(socket))?.end(plainOnTls, 'latin1')
+    socket.destroySoon()
   }
 }
 

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Fault, systemCode } from '../../base/errors.ts'
-import { headProblem, parseTarget, type Target } from '../../base/target.ts'
+import { headProblem, malformed, parseTarget, type Target } from '../../base/target.ts'
 import type { Driver, End, Gate, Peer, Reply, RequestHead, Ticket } from '../../gate/contract.ts'
 import type { EngineOptions } from '../engine.ts'
 import { firstValue, requestFields, responseFields, tokens, values } from '../rewrite.ts'
@@ -119,23 +119,23 @@ export class Exchange implements Driver, Handler {
     else if (order !== 'wait') this.answer(order)
   }
 
-  /** What makes this head unfit for any decision, in the words of Go's server behind `400 Bad Request`. */
+  /** What makes this head unfit for any decision, in the words of Go's server. */
   #problem(): string | undefined {
     const { httpVersion, rawHeaders, method = '', url = '' } = this.#message
     this.#target = parseTarget(method, url)
-    return this.#target ? headProblem(httpVersion, values(rawHeaders, 'host')) : ''
+    return this.#target ? headProblem(httpVersion, values(rawHeaders, 'host')) : malformed
   }
 
   /** As Go's server does before its handlers: no gate, no statistics, and the end of the connection. */
   #refuse(problem: string): void {
     this.#state = 'replying'
     const response = this.#response
-    const phrase = `Bad Request${problem}`
     response.sendDate = false
     response.useChunkedEncodingByDefault = false
     response.removeHeader('transfer-encoding')
-    response.writeHead(400, phrase, ['Content-Type', 'text/plain; charset=utf-8', 'Connection', 'close'])
-    response.end(`400 ${phrase}`, 'latin1')
+    const fields = ['Content-Type', 'text/plain; charset=utf-8', 'Connection', 'close']
+    response.writeHead(Number(problem.slice(0, 3)), problem.slice(4), fields)
+    response.end(problem, 'latin1')
   }
 
   // Orders.
