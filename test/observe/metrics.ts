@@ -2,6 +2,7 @@ import t from 'tap'
 import { Fault } from '../../src/base/errors.ts'
 import type { Summary } from '../../src/gate/contract.ts'
 import { type Metrics, type MetricsOptions, makeMetrics } from '../../src/observe/metrics.ts'
+import { head } from '../support/gate.ts'
 
 const info = { version: '1', policy: 'demo', policy_digest: 'ab', upstream: 'attested', tee: 'none' }
 
@@ -9,11 +10,16 @@ const make = (options: Partial<MetricsOptions> = {}): Metrics =>
   makeMetrics({ inFlight: () => 0, limited: true, connections: () => 0, info, ...options })
 
 const summary: Summary = {
+  head: head(),
   end: 'complete',
   status: 200,
+  responded: true,
   counted: true,
   admitted: true,
+  forwarded: true,
+  totalMs: 80,
   durationMs: 60,
+  headMs: 50,
   retries: 0,
   bytesReceived: 0,
   bytesSent: 0,
