@@ -4,32 +4,42 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 
+export interface CpuTime {
+  /** µs on a core. */
+  readonly ranUs: number
+  /** µs ready to run while somebody else had the core: how much the machine was shared. Null where not kept. */
+  readonly waitedUs: number | null
+}
+
 const usPerTick = 10_000
 
-/** CPU time so far, µs. Undefined where there is no /proc, as outside Linux. */
-export function cpuUs(pid: number): number | undefined {
+/** Time so far. Undefined where there is no /proc, as outside Linux. */
+export function cpuTime(pid: number): CpuTime | undefined {
   return fromSchedstat(pid) ?? fromStat(pid)
 }
 
-function fromSchedstat(pid: number): number | undefined {
+function fromSchedstat(pid: number): CpuTime | undefined {
   try {
-    let ns = 0
+    let ranNs = 0
+    let waitedNs = 0
     for (const thread of readdirSync(`/proc/${pid}/task`)) {
-      ns += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0])
+      const [ran, waited] = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')
+      ranNs += Number(ran)
+      waitedNs += Number(waited)
     }
     // Zero where the kernel does not count.
-    return ns > 0 ? ns / 1_000 : undefined
+    return ranNs > 0 ? { ranUs: ranNs / 1_000, waitedUs: waitedNs / 1_000 } : undefined
   } catch {
     return undefined
   }
 }
 
-function fromStat(pid: number): number | undefined {
+function fromStat(pid: number): CpuTime | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The name in brackets may hold spaces; fields are counted from behind it (proc(5): utime 14, stime 15).
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-    return (Number(fields[11]) + Number(fields[12])) * usPerTick
+    return { ranUs: (Number(fields[11]) + Number(fields[12])) * usPerTick, waitedUs: null }
   } catch {
     return undefined
   }

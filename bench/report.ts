@@ -11,6 +11,10 @@ function cost(sample: Sample): number | undefined {
   return sample.cpuUs === null ? undefined : sample.cpuUs / sample.requests
 }
 
+function share(us: number | null, seconds: number): number | undefined {
+  return us === null ? undefined : us / (seconds * usPerSecond)
+}
+
 export function summarise(measurements: readonly Measurement[], yardstick: string): SummaryRow[] {
   return measurements.flatMap(({ scenario, measured }) => {
     const standard = measured.find(({ contender }) => contender === yardstick)?.samples ?? []
@@ -27,9 +31,8 @@ export function summarise(measurements: readonly Measurement[], yardstick: strin
         cpuUsPerRequest: spread(samples.map(cost)),
         ratio: spread(ratios),
         requestsPerSecond: spread(samples.map(({ requests, seconds }) => requests / seconds)) ?? none,
-        busy: spread(
-          samples.map(({ cpuUs, seconds }) => (cpuUs === null ? undefined : cpuUs / (seconds * usPerSecond))),
-        ),
+        busy: spread(samples.map(({ cpuUs, seconds }) => share(cpuUs, seconds))),
+        waited: spread(samples.map(({ waitedUs, seconds }) => share(waitedUs, seconds))),
         syscallsPerRequest: perf?.perRequest['total'] ?? strace?.perRequest['total'] ?? null,
         errors: samples.reduce((sum, { errors }) => sum + errors, 0),
       }
@@ -48,6 +51,7 @@ export function report(result: Result, yardstick: string): string {
     `÷ ${yardstick}`,
     'requests/s',
     'core busy',
+    'kept waiting',
     'syscalls/request',
     'errors',
   ]
@@ -57,7 +61,8 @@ export function report(result: Result, yardstick: string): string {
     range(row.cpuUsPerRequest, 1),
     row.contender === yardstick ? '1' : range(row.ratio, 2),
     range(row.requestsPerSecond, 0),
-    row.busy === null ? '–' : `${Math.round(row.busy.median * 100)} %`,
+    percent(row.busy),
+    percent(row.waited),
     row.syscallsPerRequest === null ? '–' : row.syscallsPerRequest.toFixed(2),
     String(row.errors),
   ])
@@ -83,6 +88,10 @@ function calls({ measurements }: Result): string[] {
       ]
     }),
   )
+}
+
+function percent(value: Spread | null): string {
+  return value === null ? '–' : `${Math.round(value.median * 100)} %`
 }
 
 function range(value: Spread | null, digits: number): string {

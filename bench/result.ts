@@ -12,6 +12,8 @@ export interface Sample {
   readonly errors: number
   /** Of the contender's process; null where the machine does not tell. */
   readonly cpuUs: number | null
+  /** Time for which it was ready and another process had the core. */
+  readonly waitedUs: number | null
 }
 
 export interface Measured {
@@ -45,6 +47,8 @@ export interface SummaryRow {
   readonly requestsPerSecond: Spread
   /** Of one core, 0 to 1. */
   readonly busy: Spread | null
+  /** Share of the time in which others kept it from its core: above a few hundredths the CPU figures rise. */
+  readonly waited: Spread | null
   /** perf's total where there is one, else strace's. */
   readonly syscallsPerRequest: number | null
   readonly errors: number

@@ -7,7 +7,7 @@ import { describe } from '../src/base/errors.ts'
 import { untilAnswers } from './ask.ts'
 import type { Child, Children } from './children.ts'
 import { type Contender, portsPerContender } from './contenders.ts'
-import { cpuUs } from './cpu.ts'
+import { cpuTime } from './cpu.ts'
 import type { Loader } from './load.ts'
 import { type Cores, freePorts } from './place.ts'
 import type { Measurement, Sample, Skipped } from './result.ts'
@@ -79,10 +79,17 @@ async function start(bench: Bench, scenario: Scenario, contender: Contender): Pr
 }
 
 async function time(bench: Bench, scenario: Scenario, { child, port }: Runner, round: number): Promise<Sample> {
-  const before = cpuUs(child.pid)
+  const before = cpuTime(child.pid)
   const load = await bench.loader.run(port, scenario.connections, bench.seconds)
-  const after = cpuUs(child.pid)
-  return { round, ...load, cpuUs: before === undefined || after === undefined ? null : Math.round(after - before) }
+  const after = cpuTime(child.pid)
+  if (!before || !after) return { round, ...load, cpuUs: null, waitedUs: null }
+  const waited = before.waitedUs === null || after.waitedUs === null ? null : after.waitedUs - before.waitedUs
+  return {
+    round,
+    ...load,
+    cpuUs: Math.round(after.ranUs - before.ranUs),
+    waitedUs: waited === null ? null : Math.round(waited),
+  }
 }
 
 /** What cannot be counted is skipped, and said. */
