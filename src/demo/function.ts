@@ -14,6 +14,7 @@ import { generateKey, selfSigned } from '../identity/x509.ts'
 import { demoDebugFunction, demoFunction, demoStranger } from './enclaves.ts'
 
 const hourMs = 3_600_000
+const tlsHandshakeRecord = 22
 const noDigest = new Uint8Array(32)
 
 export interface Container {
@@ -105,8 +106,11 @@ export async function startContainer(port: number, credential: Credential | unde
     socket.on('error', () => {})
     app.emit('connection', socket)
     // Only a listener added after node:http took the socket gets to see bytes: before, its parser reads below the stream.
-    socket.on('data', chunk => {
-      requestBytes += chunk.length
+    let greeting: boolean | undefined
+    socket.on('data', (chunk: Buffer) => {
+      // What comes to a plain server as a TLS record is the proxy's greeting and no part of a request.
+      greeting ??= !credential && chunk[0] === tlsHandshakeRecord
+      if (!greeting) requestBytes += chunk.length
     })
   }
   const server = credential

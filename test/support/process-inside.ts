@@ -103,6 +103,9 @@ export interface Container {
   /** Requests that wait for release(). */
   readonly held: () => number
   release(): void
+  /** Goes away, with all its connections. */
+  kill(): void
+  readonly killed: () => boolean
 }
 
 const websocketGuid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
@@ -153,13 +156,18 @@ export async function startContainer(t: Test, port: number, credential?: Credent
   server.on('tlsClientError', () => {})
   server.listen(port, '127.0.0.1')
   await once(server, 'listening')
-  t.teardown(async () => {
+  let killed = false
+  const kill = (): void => {
     for (const socket of sockets) socket.destroy()
-    server.close()
-    await once(server, 'close')
-  })
+    server.close(() => {
+      killed = true
+    })
+  }
+  t.teardown(kill)
   return {
     port,
+    kill,
+    killed: () => killed,
     received,
     held: () => held.length,
     release() {

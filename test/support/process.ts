@@ -50,13 +50,31 @@ export function portVariables(ports: Ports): Record<string, string> {
   }
 }
 
+/** Knative's own zap configuration (config-logging), as far as it matters. */
+const loggingConfig = JSON.stringify({
+  level: 'info',
+  outputPaths: ['stdout'],
+  errorOutputPaths: ['stderr'],
+  encoding: 'json',
+  encoderConfig: {
+    timeKey: 'timestamp',
+    levelKey: 'severity',
+    nameKey: 'logger',
+    callerKey: 'caller',
+    messageKey: 'message',
+    stacktraceKey: 'stacktrace',
+    levelEncoder: '',
+    timeEncoder: 'iso8601',
+  },
+})
+
 /** What Knative's controller sets for a small service; `changes` replace, undefined takes away. */
 export function environment(ports: Ports, changes: Environment = {}): Record<string, string> {
   const all: Environment = {
     CONTAINER_CONCURRENCY: '0',
     REVISION_TIMEOUT_SECONDS: '30',
     SERVING_READINESS_PROBE: '{"tcpSocket":{"host":"127.0.0.1"},"successThreshold":1}',
-    SERVING_LOGGING_CONFIG: '',
+    SERVING_LOGGING_CONFIG: loggingConfig,
     SERVING_LOGGING_LEVEL: 'info',
     SERVING_NAMESPACE: 'default',
     SERVING_SERVICE: 'hello',
