@@ -95,22 +95,51 @@ export interface Authority {
   readonly ca: boolean
   /** How many CA certificates may follow below this one; undefined for any number. */
   readonly pathLength: number | undefined
+  readonly digitalSignature: boolean
   readonly keyCertSign: boolean
+  readonly crlSign: boolean
 }
+
+// KeyUsage is a BIT STRING whose bits count from the most significant one.
+const usageBits = { digitalSignature: 0x80, keyCertSign: 0x04, crlSign: 0x02 } as const
 
 /** @throws Fault 'certificate-malformed' where either extension is not DER */
 export function authorityOf(certificate: Certificate): Authority {
   const constraints = certificate.extensions.find(({ oid }) => oid === '2.5.29.19')
-  const usage = certificate.extensions.find(({ oid }) => oid === '2.5.29.15')
-  const keyCertSign = usage !== undefined && hasKeyCertSign(usage.value)
-  if (constraints === undefined) return { ca: false, pathLength: undefined, keyCertSign }
+  const usages = keyUsage(certificate)
+  const usage = {
+    digitalSignature: (usages & usageBits.digitalSignature) !== 0,
+    keyCertSign: (usages & usageBits.keyCertSign) !== 0,
+    crlSign: (usages & usageBits.crlSign) !== 0,
+  }
+  if (constraints === undefined) return { ca: false, pathLength: undefined, ...usage }
   const outer = new DerReader(constraints.value, code)
   const fields = outer.enter(tag.sequence, 'basicConstraints')
   outer.end('basicConstraints')
   const ca = fields.peek() === tag.boolean && fields.boolean('cA')
   const pathLength = fields.peek() === tag.integer ? fields.smallUnsigned('pathLenConstraint') : undefined
   fields.end('basicConstraints')
-  return { ca, pathLength, keyCertSign }
+  return { ca, pathLength, ...usage }
+}
+
+/** First byte of the KeyUsage bits; 0 where the extension is absent. */
+function keyUsage(certificate: Certificate): number {
+  const usage = certificate.extensions.find(({ oid }) => oid === '2.5.29.15')
+  if (usage === undefined) return 0
+  const outer = new DerReader(usage.value, code)
+  const [unused, first] = outer.content(tag.bitString, 'keyUsage')
+  outer.end('keyUsage')
+  return unused !== undefined && unused < 8 && first !== undefined ? first : 0
+}
+
+/** SubjectKeyIdentifier (RFC 5280 §4.2.1.2); undefined where there is none. @throws Fault 'certificate-malformed' */
+export function subjectKeyId(certificate: Certificate): Uint8Array | undefined {
+  const extension = certificate.extensions.find(({ oid }) => oid === '2.5.29.14')
+  if (extension === undefined) return undefined
+  const outer = new DerReader(extension.value, code)
+  const id = outer.content(tag.octetString, 'subjectKeyIdentifier')
+  outer.end('subjectKeyIdentifier')
+  return id
 }
 
 /** Text of the only commonName of a DER Name; undefined where there is none, several, or no Unicode or ASCII text. */
@@ -175,7 +204,8 @@ function readOutline(der: Uint8Array): Outline {
   return { serial, signatureAlgorithm, issuer, subject, notBefore, notAfter, spki, extensions }
 }
 
-function readExtensions(explicit: DerReader): Extension[] {
+/** The list of a certificate or a revocation list, inside its explicit tag. @throws Fault with the reader's code */
+export function readExtensions(explicit: DerReader): Extension[] {
   const list = explicit.enter(tag.sequence, 'extensions')
   explicit.end('extensions')
   const extensions: Extension[] = []
@@ -186,7 +216,7 @@ function readExtensions(explicit: DerReader): Extension[] {
     const value = extension.content(tag.octetString, 'extnValue')
     extension.end('extension')
     // §4.2: at most one of a kind. Readers that take the first and readers that take the last would differ.
-    if (extensions.some(other => other.oid === oid)) throw list.fault(`certificate: extension ${oid} is repeated`)
+    if (extensions.some(other => other.oid === oid)) throw list.fault(`extension ${oid} is repeated`)
     extensions.push({ oid, critical, value })
   }
   return extensions
@@ -212,12 +242,4 @@ function keyOf(x509: X509Certificate): KeyObject {
   } catch (cause) {
     throw new Fault(code, `certificate: unusable public key (${describe(cause)})`, { cause })
   }
-}
-
-/** KeyUsage is a BIT STRING; keyCertSign is bit 5, counted from the most significant. */
-function hasKeyCertSign(value: Uint8Array): boolean {
-  const outer = new DerReader(value, code)
-  const [unused, first] = outer.content(tag.bitString, 'keyUsage')
-  outer.end('keyUsage')
-  return unused !== undefined && unused < 8 && first !== undefined && (first & 0x04) !== 0
 }

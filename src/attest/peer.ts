@@ -5,16 +5,19 @@
 
 import { describe, Fault, type FaultCode } from '../base/errors.ts'
 import { type Certificate, isSignedBy, readCertificate } from './certificate.ts'
-import type { Collateral, EvidenceFacts, PeerJudgement, Reason } from './evidence.ts'
-import { dateText, judge, type PeerRule } from './policy.ts'
-import { parseQuote } from './quote.ts'
+import { chooseCollateral } from './collateral.ts'
+import type { Collateral, EvidenceFacts, IntelCollateral, PeerJudgement, Reason } from './evidence.ts'
+import { judge, type PeerRule } from './policy.ts'
+import { parseSgxQuote } from './quote.ts'
 import { readEvidence, requireBound } from './ratls.ts'
+import { dateText } from './tcb-policy.ts'
 import { verifyQuote } from './verify.ts'
 
 export interface Trust {
   /** DER of the trust anchor. */
   readonly root: Uint8Array
-  readonly collateral: Collateral
+  /** One for everybody, or several, of which the one for the peer's platform counts. */
+  readonly collateral: Collateral | readonly IntelCollateral[]
 }
 
 // What was wanted, by the code of the fault that was met. A code that is not here is our own bug.
@@ -23,9 +26,12 @@ const wanted: Partial<Record<FaultCode, string>> = {
   'evidence-missing': 'evidence in the certificate',
   'evidence-malformed': 'well-formed evidence',
   'evidence-unbound': "evidence for the certificate's key",
-  'quote-malformed': 'an SGX ECDSA quote of version 3',
+  'quote-malformed': 'an SGX ECDSA quote of version 3, 4 or 5',
   'quote-unverified': 'a genuine quote',
-  'collateral-missing': 'collateral for this root',
+  'collateral-missing': "collateral for this root and the peer's platform",
+  'collateral-malformed': 'well-formed collateral',
+  'collateral-unverified': 'genuine collateral',
+  'collateral-outdated': 'collateral that holds now',
 }
 
 /**
@@ -43,7 +49,10 @@ export function judgePeer(leafDer: Uint8Array, rule: PeerRule, trust: Trust, at:
       throw new Fault('certificate-malformed', 'certificate: self-issued, but not signed by its own key')
     }
     const evidence = readEvidence(leaf)
-    const claims = verifyQuote(parseQuote(evidence.quote), trust.collateral, at, trust.root)
+    const quote = parseSgxQuote(evidence.quote)
+    const collateral =
+      'kind' in trust.collateral ? trust.collateral : chooseCollateral(quote, trust.collateral, trust.root)
+    const claims = verifyQuote(quote, collateral, at, trust.root)
     requireBound(evidence, claims.body.reportData)
     const facts = { format: evidence.format, leafSha256: leaf.sha256, postern: evidence.postern }
     return withDates(leaf, facts, judge(claims, facts, rule, at), at)

@@ -7,24 +7,37 @@
 import { toHex } from '../base/bytes.ts'
 import type { Role } from './bind.ts'
 import type { Claims, EvidenceFacts, Judgement, Reason, ReportBody } from './evidence.ts'
+import { agesAt, dateText, platformReasons, strictTcb, type TcbRule, tcbReasons } from './tcb-policy.ts'
+
+/** Fields of Key Separation and Sharing, hex; undefined asks for nothing. */
+export interface KssFields {
+  readonly isvExtProdId?: string | undefined // 16 bytes
+  readonly isvFamilyId?: string | undefined // 16 bytes
+  readonly configId?: string | undefined // 64 bytes
+  readonly minConfigSvn?: number | undefined
+}
 
 /** An enclave that may answer; measurements are 64 hex digits. `until`: milliseconds since the epoch, then it may not. */
-export type AcceptedEnclave =
-  | { readonly mrenclave: string; readonly until?: number | undefined }
-  | {
-      readonly mrsigner: string
-      readonly isvProdId: number
-      readonly minIsvSvn: number
-      readonly until?: number | undefined
-    }
+export type AcceptedEnclave = KssFields & { readonly until?: number | undefined } & (
+    | { readonly mrenclave: string }
+    | { readonly mrsigner: string; readonly isvProdId: number; readonly minIsvSvn: number }
+  )
 
 /** What a container that we forward to must be. A rule with no enclaves accepts nobody. */
 export interface PeerRule {
   readonly enclaves: readonly AcceptedEnclave[]
   /** The memory of a debug enclave is open to its host. */
   readonly dangerAllowDebug: boolean
-  /** Evidence with no hardware behind it. */
+  /** Evidence with no hardware behind it: every root but Intel's. */
   readonly dangerAcceptSynthetic: boolean
+  /** What the platform must be worth; undefined: up to date. */
+  readonly tcb?: TcbRule | undefined
+  /** How old collateral may be, whatever date it names itself; undefined: as old as it says. */
+  readonly maxCollateralAgeMs?: number | undefined
+  /** Machines, by platform instance id or PPID, hex; none: any. */
+  readonly platforms?: readonly string[] | undefined
+  /** Digests of the policies that a peer may run under, hex; none: any, and foreign peers too. */
+  readonly policyDigests?: readonly string[] | undefined
   /** Required postern-role; undefined asks for none, which is all that a foreign peer can satisfy. */
   readonly role?: Exclude<Role, 'proxy'> | undefined
   /** Required postern-service; undefined asks for none. */
@@ -49,20 +62,37 @@ const attribute = {
 /**
  * Judges claims that verifyQuote made, with the evidence facts of the same certificate.
  * @param at milliseconds since the epoch
- * @returns `until` is the end of the claims' window or of the matching enclave entry, whichever comes first
+ * @returns `until` is the end of the claims' window, of the collateral's age or of the matching enclave entry, whichever
+ *   comes first
  */
 export function judge(claims: Claims, evidence: EvidenceFacts, rule: PeerRule, at: number): Judgement {
+  // Rules name enclaves; a TDX guest is none, whatever else may be true of it.
+  if (claims.tee !== 'sgx') return { accepted: false, reasons: [{ rule: 'tee', want: 'sgx', got: claims.tee }] }
   const match = matchEnclave(claims.body, rule.enclaves, at)
+  const oldAt = agesAt(claims, rule.maxCollateralAgeMs)
   const [first, ...rest] = [
     ...windowReasons(claims, at),
     ...match.reasons,
     ...attributeReasons(claims.body.attributes.flags, rule),
     ...syntheticReasons(claims, rule),
+    ...tcbReasons(claims, rule.tcb ?? strictTcb),
+    ...ageReasons(oldAt, at),
+    ...platformReasons(claims.platform, rule.platforms ?? []),
     ...ownReasons(claims.body, evidence, rule),
     ...claimReasons(evidence, rule),
   ]
   if (first) return { accepted: false, reasons: [first, ...rest] }
-  return { accepted: true, claims, until: Math.min(claims.window.until, match.until) }
+  return {
+    accepted: true,
+    claims,
+    until: Math.min(claims.window.until, match.until, oldAt ?? Number.POSITIVE_INFINITY),
+  }
+}
+
+function ageReasons(oldAt: number | undefined, at: number): Reason[] {
+  // Written so that an age which is not a number has passed.
+  if (oldAt === undefined || at <= oldAt) return []
+  return [{ rule: 'collateral-age', want: `used until ${dateText(oldAt)}`, got: dateText(at) }]
 }
 
 function windowReasons({ window }: Claims, at: number): Reason[] {
@@ -90,14 +120,29 @@ function matchEnclave(
 
 /** Why this entry does not cover the enclave; undefined where it does. Its end is not looked at. */
 function enclaveReason(body: ReportBody, entry: AcceptedEnclave): Reason | undefined {
-  if ('mrenclave' in entry) return unequal('mrenclave', entry.mrenclave, toHex(body.mrenclave))
+  const kss = kssReason(body, entry)
+  if ('mrenclave' in entry) return unequal('mrenclave', entry.mrenclave, toHex(body.mrenclave)) ?? kss
   return (
     unequal('mrsigner', entry.mrsigner, toHex(body.mrsigner)) ??
     unequal('isv-prod-id', String(entry.isvProdId), String(body.isvProdId)) ??
-    (body.isvSvn >= entry.minIsvSvn
-      ? undefined
-      : { rule: 'isv-svn', want: `at least ${entry.minIsvSvn}`, got: String(body.isvSvn) })
+    atLeast('isv-svn', entry.minIsvSvn, body.isvSvn) ??
+    kss
   )
+}
+
+function kssReason(body: ReportBody, entry: KssFields): Reason | undefined {
+  const { isvExtProdId, isvFamilyId, configId, minConfigSvn } = entry
+  return (
+    (isvExtProdId === undefined ? undefined : unequal('isv-ext-prod-id', isvExtProdId, toHex(body.isvExtProdId))) ??
+    (isvFamilyId === undefined ? undefined : unequal('isv-family-id', isvFamilyId, toHex(body.isvFamilyId))) ??
+    (configId === undefined ? undefined : unequal('config-id', configId, toHex(body.configId))) ??
+    (minConfigSvn === undefined ? undefined : atLeast('config-svn', minConfigSvn, body.configSvn))
+  )
+}
+
+/** Written so that a floor which is not a number accepts nothing. */
+function atLeast(rule: string, floor: number, got: number): Reason | undefined {
+  return got >= floor ? undefined : { rule, want: `at least ${floor}`, got: String(got) }
 }
 
 function attributeReasons(flags: bigint, rule: PeerRule): Reason[] {
@@ -136,16 +181,22 @@ function ownReasons(body: ReportBody, evidence: EvidenceFacts, rule: PeerRule): 
 
 /** Legacy evidence carries no claims, so a rule that asks for one refuses it. */
 function claimReasons({ format, postern }: EvidenceFacts, rule: PeerRule): Reason[] {
-  const none = format === 'legacy' ? 'legacy evidence, which carries no claims' : 'no such claim'
+  const none = format === 'tagged' ? 'no such claim' : `${format} evidence, which carries no claims`
   const reasons = [
     rule.role === undefined ? undefined : exactly('role', rule.role, postern?.role ?? none),
     rule.service === undefined ? undefined : exactly('service', rule.service, postern?.service ?? none),
+    digestReason(rule.policyDigests ?? [], postern && toHex(postern.policyDigest), none),
     // Evidence made for a challenge or a sealing key says nothing about a TLS certificate.
     postern === undefined || postern.use === 'tls' || postern.use === 'csr'
       ? undefined
       : { rule: 'use', want: 'tls or csr', got: postern.use },
   ]
   return reasons.filter(reason => reason !== undefined)
+}
+
+function digestReason(wanted: readonly string[], got: string | undefined, none: string): Reason | undefined {
+  if (wanted.length === 0 || (got !== undefined && wanted.some(each => same(each, got)))) return undefined
+  return { rule: 'policy', want: wanted.join(' or '), got: got ?? none }
 }
 
 function exactly(rule: string, want: string, got: string): Reason | undefined {
@@ -159,9 +210,4 @@ function unequal(rule: string, want: string, got: string): Reason | undefined {
 /** Hex has two spellings; a refusal must not be lost to one of them. */
 function same(a: string, b: string): boolean {
   return a.toLowerCase() === b.toLowerCase()
-}
-
-/** ISO 8601, and the number itself where it is no date. */
-export function dateText(ms: number): string {
-  return Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : String(ms)
 }

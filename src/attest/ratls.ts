@@ -1,5 +1,5 @@
 // Evidence in a certificate (RA-TLS), both ways. Extensions: TCG DICE tagged evidence 2.23.133.5.4.9 as interoperable
-// RA-TLS (CCC attestation SIG) and Gramine write it, and Gramine's older bare quote.
+// RA-TLS (CCC attestation SIG) and Gramine write it, Gramine's older bare quote, and that of Intel's SGX SDK.
 //
 // It must never fall back: where tagged evidence is present and bad, the certificate is refused, or an attacker would
 // choose the weaker format by spoiling the stronger. Reading says what a certificate claims; only together with
@@ -7,6 +7,7 @@
 
 import { equalBytes } from '../base/bytes.ts'
 import { decodeCbor, encodeCbor, isTagged } from '../base/cbor.ts'
+import { tag } from '../base/der.ts'
 import { Fault } from '../base/errors.ts'
 import { bindClaims, bindLegacyKey, bindsKey, decodeClaims, type PosternClaims, type ReportData } from './bind.ts'
 import type { Certificate, Extension } from './certificate.ts'
@@ -21,6 +22,12 @@ export const legacyOid = '0.6.9.42.840.113741.1337.6'
 /** What Gramine documents; other makers write it. Read, never written. */
 export const documentedLegacyOid = '1.2.840.113741.1337.6'
 
+/**
+ * Intel's SGX SDK (tee_get_certificate_with_evidence) writes its bare quote under the identifier that the SGX extension of
+ * a PCK certificate has. Read, never written; never read in a PCK certificate.
+ */
+export const sdkOid = '1.2.840.113741.1.13.1'
+
 // Gramine's verifier takes only the length form 04 82 hi lo, and no more than its largest quote.
 const minValueBytes = 256
 const maxValueBytes = 8192
@@ -29,7 +36,7 @@ const code = 'evidence-malformed'
 
 /** Evidence as a certificate carries it. */
 export interface Evidence {
-  readonly format: 'tagged' | 'legacy'
+  readonly format: 'tagged' | 'legacy' | 'sdk'
   readonly quote: Uint8Array
   /** What the quote's report data must be, all 64 bytes. */
   readonly reportData: ReportData
@@ -65,7 +72,7 @@ export function readEvidence(certificate: Certificate): Evidence {
   requireSize(extension.oid, extension.value)
   if (extension.oid === taggedEvidenceOid) return readTagged(extension.value, certificate.spki)
   return {
-    format: 'legacy',
+    format: extension.oid === sdkOid ? 'sdk' : 'legacy',
     quote: extension.value,
     reportData: bindLegacyKey(certificate.spki),
     postern: undefined,
@@ -82,14 +89,22 @@ export function requireBound(evidence: Evidence, quoted: Uint8Array): void {
   throw new Fault('evidence-unbound', `quote: its report data is not for ${what}`)
 }
 
-/** Tagged evidence wherever there is some, good or bad; else the legacy quote. */
-function findExtension({ extensions }: Certificate): Extension {
+/** Tagged evidence wherever there is some, good or bad; else the legacy quote; else the SDK's. */
+function findExtension(certificate: Certificate): Extension {
+  const { extensions } = certificate
   const tagged = extensions.find(({ oid }) => oid === taggedEvidenceOid)
   if (tagged) return tagged
   const [legacy, second] = extensions.filter(({ oid }) => oid === legacyOid || oid === documentedLegacyOid)
-  if (!legacy) throw new Fault('evidence-missing', 'certificate: no evidence extension')
   if (second) throw new Fault(code, 'certificate: legacy evidence under both identifiers')
-  return legacy
+  const found = legacy ?? (isPck(certificate) ? undefined : extensions.find(({ oid }) => oid === sdkOid))
+  if (!found) throw new Fault('evidence-missing', 'certificate: no evidence extension')
+  return found
+}
+
+/** A PCK certificate describes a platform under the SDK's identifier, in DER; a quote begins with its version. */
+function isPck({ commonName, extensions }: Certificate): boolean {
+  const value = extensions.find(({ oid }) => oid === sdkOid)?.value
+  return value?.[0] === tag.sequence || /SGX PCK/.test(commonName ?? '')
 }
 
 function readTagged(value: Uint8Array, spki: Uint8Array): Evidence {

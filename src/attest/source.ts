@@ -11,7 +11,7 @@ import { equalBytes } from '../base/bytes.ts'
 import { describe, Fault } from '../base/errors.ts'
 import type { ReportData } from './bind.ts'
 import type { QuoteSource } from './evidence.ts'
-import { parseQuote } from './quote.ts'
+import { parseSgxQuote } from './quote.ts'
 
 const gramineFolder = '/dev/attestation'
 const code = 'tee-unavailable'
@@ -54,6 +54,28 @@ export function refusingQuoteSource(reason: string): QuoteSource {
   }
 }
 
+/** A quote source that remembers when it last gave a quote: the age of our own evidence, for a metric. */
+export interface TimedQuoteSource extends QuoteSource {
+  /** Milliseconds since the epoch; undefined before the first quote. A quote that was refused does not count. */
+  quotedAt(): number | undefined
+}
+
+/** @param now milliseconds since the epoch */
+export function timedQuoteSource(source: QuoteSource, now: () => number): TimedQuoteSource {
+  let quotedAt: number | undefined
+  return {
+    tee: source.tee,
+    synthetic: source.synthetic,
+    mrenclave: source.mrenclave,
+    async quote(data) {
+      const quote = await source.quote(data)
+      quotedAt = now()
+      return quote
+    },
+    quotedAt: () => quotedAt,
+  }
+}
+
 function readQuote(folder: string, data: ReportData, mrenclave: Uint8Array): Uint8Array {
   // From here to the comparison: no await, so no other quote of this process is under way.
   guarded('user_report_data', () => writeAtOnce(join(folder, 'user_report_data'), data))
@@ -61,7 +83,7 @@ function readQuote(folder: string, data: ReportData, mrenclave: Uint8Array): Uin
   if (bytes.length > maxQuoteBytes) {
     throw new Fault(code, `quote: want at most ${maxQuoteBytes} bytes, got ${bytes.length}`)
   }
-  const { body } = guarded('quote', () => parseQuote(bytes))
+  const { body } = guarded('quote', () => parseSgxQuote(bytes))
   if (!equalBytes(body.reportData, data)) throw new Fault(code, 'quote: made for other report data')
   if (!equalBytes(body.mrenclave, mrenclave)) throw new Fault(code, 'quote: made for another enclave')
   return bytes

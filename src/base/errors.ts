@@ -36,6 +36,9 @@ const catalogue = {
   'quote-malformed': { blame: 'platform', status: 0 },
   'quote-unverified': { blame: 'platform', status: 0 },
   'collateral-missing': { blame: 'platform', status: 0 },
+  'collateral-malformed': { blame: 'platform', status: 0 },
+  'collateral-unverified': { blame: 'platform', status: 0 },
+  'collateral-outdated': { blame: 'platform', status: 0 },
   'tee-unavailable': { blame: 'platform', status: 0 },
   // Start and operation.
   'environment-invalid': { blame: 'operator', status: 0 },

@@ -100,13 +100,26 @@ export interface SyntheticTeeOptions {
   readonly qeReportData?: Uint8Array
   /** Zero bytes behind the quote, as some platforms append. */
   readonly padding?: number
+  /** Of the quote; 3 where absent, as Gramine's are. */
+  readonly version?: 3 | 4 | 5
+  /** A Quoting Enclave other than the usual one. */
+  readonly qe?: {
+    readonly isvSvn?: number
+    readonly isvProdId?: number
+    readonly mrsigner?: Uint8Array
+    readonly flags?: bigint
+  }
+  /** Makes quotes of a TDX guest: its report body (584 or 648 bytes) for some report data. */
+  readonly tdReport?: (reportData: Uint8Array) => Uint8Array
 }
 
 const flag = { init: 0x01n, debug: 0x02n, mode64: 0x04n, provisionKey: 0x10n } as const
 const intelQeVendor = fromHex('939a7233f79c4ca9940a0db3957f0607') ?? new Uint8Array()
 const qeMeasurement = measurement('SYNTHETIC quoting enclave')
-const qeSigner = measurement('SYNTHETIC quoting enclave signer')
+/** What signs the synthetic Quoting Enclave. */
+export const syntheticQeSigner: Uint8Array = measurement('SYNTHETIC quoting enclave signer')
 const pckChainPem = 5
+const qeReportCertification = 6
 
 /** DER of syntheticRootPem: the trust anchor for what makeSyntheticTee signs. */
 export const syntheticRoot: Uint8Array = derOf(syntheticRootPem)
@@ -128,20 +141,22 @@ export function makeSyntheticTee(options: SyntheticTeeOptions): QuoteSource {
   const binding = createHash('sha256').update(attestationKey).update(auth).digest()
   const qeReport = reportBody({
     mrenclave: qeMeasurement,
-    mrsigner: qeSigner,
-    isvProdId: 1,
-    isvSvn: 8,
-    flags: flag.init | flag.mode64 | flag.provisionKey,
+    mrsigner: options.qe?.mrsigner ?? syntheticQeSigner,
+    isvProdId: options.qe?.isvProdId ?? 1,
+    isvSvn: options.qe?.isvSvn ?? 8,
+    flags: options.qe?.flags ?? flag.init | flag.mode64 | flag.provisionKey,
     reportData: options.qeReportData ?? concat(binding, new Uint8Array(32)),
   })
   const chain = concat(...platform.chain.map(pemOf), Uint8Array.of(0))
-  const certified = concat(
-    attestationKey,
+  const version = options.version ?? 3
+  const aboutQe = concat(
     qeReport,
     rawSignature(qeReport, platform.key),
     concat(u16(auth.length), auth),
     concat(u16(pckChainPem), u32(chain.length), chain),
   )
+  // From version 4 on, certification data nests what is about the Quoting Enclave.
+  const certified = version === 3 ? aboutQe : concat(u16(qeReportCertification), u32(aboutQe.length), aboutQe)
   const flags = (options.flags ?? flag.init | flag.mode64) | (options.debug ? flag.debug : 0n)
   const padding = new Uint8Array(options.padding ?? 0)
   return {
@@ -149,8 +164,9 @@ export function makeSyntheticTee(options: SyntheticTeeOptions): QuoteSource {
     synthetic: true,
     mrenclave: new Uint8Array(options.mrenclave),
     async quote(reportData) {
-      const signed = concat(header(), reportBody({ ...options, flags, reportData }))
-      const data = concat(rawSignature(signed, attestation.privateKey), certified)
+      const body = options.tdReport?.(reportData) ?? reportBody({ ...options, flags, reportData })
+      const signed = concat(header(version, options.tdReport ? 'tdx' : 'sgx'), descriptor(version, body), body)
+      const data = concat(rawSignature(signed, attestation.privateKey), attestationKey, certified)
       return concat(signed, u32(data.length), data, padding)
     },
   }
@@ -184,9 +200,16 @@ function reportBody(body: Body): Uint8Array {
   return bytes
 }
 
-function header(): Uint8Array {
-  // Version 3, key type 2 (ECDSA P-256), TEE type 0 (SGX), svn of QE and PCE, vendor, platform id.
-  return concat(u16(3), u16(2), u32(0), u16(8), u16(13), intelQeVendor, new Uint8Array(20))
+function header(version: number, tee: 'sgx' | 'tdx'): Uint8Array {
+  // Version, key type 2 (ECDSA P-256), TEE type, svn of QE and PCE, vendor, platform id.
+  const teeType = tee === 'sgx' ? 0 : 0x81
+  return concat(u16(version), u16(2), u32(teeType), u16(8), u16(13), intelQeVendor, new Uint8Array(20))
+}
+
+/** Version 5 says of which kind its body is, and how long; each kind has a length of its own. */
+function descriptor(version: number, body: Uint8Array): Uint8Array {
+  const type = body.length === 384 ? 1 : body.length === 584 ? 2 : 3
+  return version === 5 ? concat(u16(type), u32(body.length)) : new Uint8Array()
 }
 
 function rawSignature(bytes: Uint8Array, key: KeyObject): Uint8Array {

@@ -1,7 +1,14 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { authorityOf, commonNameOf, curveOf, isSignedBy, readCertificate } from '../../src/attest/certificate.ts'
+import {
+  authorityOf,
+  commonNameOf,
+  curveOf,
+  isSignedBy,
+  readCertificate,
+  subjectKeyId,
+} from '../../src/attest/certificate.ts'
 import { toHex } from '../../src/base/bytes.ts'
 import { DerReader, tag } from '../../src/base/der.ts'
 import { syntheticPlatform } from '../../src/demo/tee.ts'
@@ -76,14 +83,40 @@ const authorities: [name: string, ca: boolean, pathLength: number | undefined, u
 for (const [name, ca, pathLength, usages, sign] of authorities) {
   t.test(`authority: ${name}`, async t => {
     const bytes = await makeCertificate({ name, keys: ecKeys(), ca, pathLength, usages })
-    t.same(authorityOf(readCertificate(bytes)), { ca, pathLength, keyCertSign: sign })
+    const has = (usage: number): boolean => (usages & usage) !== 0
+    t.same(authorityOf(readCertificate(bytes)), {
+      ca,
+      pathLength,
+      digitalSignature: has(KeyUsageFlags.digitalSignature),
+      keyCertSign: sign,
+      crlSign: has(KeyUsageFlags.cRLSign),
+    })
   })
 }
 
 t.test('without BasicConstraints and KeyUsage nothing may be signed', async t => {
   const bytes = await makeCertificate({ name: 'x', keys: ecKeys() })
   const bare = { ...readCertificate(bytes), extensions: [] }
-  t.same(authorityOf(bare), { ca: false, pathLength: undefined, keyCertSign: false })
+  t.same(authorityOf(bare), {
+    ca: false,
+    pathLength: undefined,
+    digitalSignature: false,
+    keyCertSign: false,
+    crlSign: false,
+  })
+})
+
+t.test('a subject key identifier is read where there is one', async t => {
+  const id = { oid: '2.5.29.14', value: der(0x04, [1, 2, 3]) }
+  const bytes = await makeCertificate({ name: 'x', keys: ecKeys(), extensions: [id] })
+  t.same(subjectKeyId(readCertificate(bytes)), Uint8Array.of(1, 2, 3))
+  t.equal(subjectKeyId(readCertificate(await makeCertificate({ name: 'x', keys: ecKeys() }))), undefined)
+  const broken = { oid: '2.5.29.14', value: der(0x04, [1], der(5)).subarray(0, 4) }
+  const odd = readCertificate(await makeCertificate({ name: 'x', keys: ecKeys(), extensions: [broken] }))
+  t.equal(
+    outcome(() => subjectKeyId(odd)),
+    'certificate-malformed',
+  )
 })
 
 const attribute = (value: Uint8Array, oid = [0x55, 4, 3]) => der(0x31, der(0x30, der(0x06, oid), value))
@@ -210,5 +243,5 @@ t.test('real RA-TLS certificates, Gramine, SGX SDK and rats-tls', { skip: realEv
   }
   const root = readCertificate(realBytes('roots/intel-sgx-root-ca.der'))
   t.equal(root.sha256, createHash('sha256').update(realBytes('roots/intel-sgx-root-ca.der')).digest('hex'))
-  t.same(authorityOf(root), { ca: true, pathLength: 1, keyCertSign: true })
+  t.match(authorityOf(root), { ca: true, pathLength: 1, keyCertSign: true, crlSign: true })
 })

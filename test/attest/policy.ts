@@ -1,22 +1,36 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { Claims, EvidenceFacts } from '../../src/attest/evidence.ts'
-import { type AcceptedEnclave, dateText, judge, type PeerRule } from '../../src/attest/policy.ts'
-import { readReportBody } from '../../src/attest/quote.ts'
+import { readReportBody } from '../../src/attest/body.ts'
+import type { Claims, EvidenceFacts, Platform, SgxClaims } from '../../src/attest/evidence.ts'
+import { type AcceptedEnclave, judge, type PeerRule } from '../../src/attest/policy.ts'
+import { dateText } from '../../src/attest/tcb-policy.ts'
 import { fromHex, toHex } from '../../src/base/bytes.ts'
 import { measurement } from '../../src/demo/tee.ts'
 import { at, makeRule, mrenclave, mrsigner, service } from '../support/evidence.ts'
 
 const window = { from: at - 1000, until: at + 100_000 }
 const body = { ...readReportBody(new Uint8Array(384)), mrenclave, mrsigner, isvProdId: 7, isvSvn: 3 }
-const good: Claims = {
+const platform: Platform = {
+  ppid: '50'.repeat(16),
+  piid: '49'.repeat(16),
+  fmspc: '00606a000000',
+  pceId: '0000',
+  sgxType: 'scalable',
+  configuration: undefined,
+  components: Array.from({ length: 16 }, () => 0),
+  pceSvn: 13,
+}
+const good: SgxClaims = {
+  version: 3,
   tee: 'sgx',
   synthetic: true,
   body: { ...body, attributes: { flags: 5n, xfrm: 0xe7n } },
   tcbStatus: 'Synthetic',
+  tcb: undefined,
+  platform,
   window,
 }
-const withFlags = (flags: bigint): Claims => ({ ...good, body: { ...good.body, attributes: { flags, xfrm: 0n } } })
+const withFlags = (flags: bigint): SgxClaims => ({ ...good, body: { ...good.body, attributes: { flags, xfrm: 0n } } })
 const postern = { use: 'tls', role: 'workload', policyDigest: new Uint8Array(32), service } as const
 const facts: EvidenceFacts = { format: 'tagged', leafSha256: 'ab'.repeat(32), postern }
 const foreign: EvidenceFacts = { ...facts, postern: undefined }

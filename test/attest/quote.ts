@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { bindClaims } from '../../src/attest/bind.ts'
-import { parseQuote, readReportBody } from '../../src/attest/quote.ts'
+import { readReportBody } from '../../src/attest/body.ts'
+import { parseSgxQuote } from '../../src/attest/quote.ts'
 import { toHex } from '../../src/base/bytes.ts'
 import { syntheticPlatform } from '../../src/demo/tee.ts'
 import { makeTee, mrenclave, mrsigner, realBytes, realEvidenceMissing, realQuotes } from '../support/evidence.ts'
@@ -12,7 +13,7 @@ const reportData = bindClaims(Uint8Array.of(1))
 const golden = await makeTee({ debug: true }).quote(reportData)
 
 t.test('every field is where the layout says', async t => {
-  const quote = parseQuote(golden)
+  const quote = parseSgxQuote(golden)
   const at = (from: number, length: number) => toHex(golden.subarray(from, from + length))
   t.equal(quote.version, 3)
   t.equal(toHex(quote.signedBytes), at(0, 432))
@@ -47,7 +48,7 @@ t.test('fields that are rarely set are read too', async t => {
 
 t.test('nothing in a parsed quote aliases the received buffer', async t => {
   const received = Buffer.from(golden)
-  const quote = parseQuote(received)
+  const quote = parseSgxQuote(received)
   const before = toHex(quote.body.mrenclave) + toHex(quote.signedBytes) + toHex(quote.pckChain[0])
   received.fill(0)
   t.equal(toHex(quote.body.mrenclave) + toHex(quote.signedBytes) + toHex(quote.pckChain[0]), before)
@@ -55,18 +56,18 @@ t.test('nothing in a parsed quote aliases the received buffer', async t => {
 
 t.test('zero padding behind the signature data is tolerated, anything else is not', async t => {
   t.equal(
-    outcome(() => parseQuote(Buffer.concat([golden, new Uint8Array(70)]))),
+    outcome(() => parseSgxQuote(Buffer.concat([golden, new Uint8Array(70)]))),
     'ok',
   )
   t.match(
-    complaint(() => parseQuote(Buffer.concat([golden, Buffer.of(0, 1)]))),
+    complaint(() => parseSgxQuote(Buffer.concat([golden, Buffer.of(0, 1)]))),
     'not all zero',
   )
 })
 
 t.test('truncation at every length is refused', async t => {
   for (let length = 0; length < golden.length; length++) {
-    if (outcome(() => parseQuote(golden.subarray(0, length))) !== code) t.fail(`accepted at ${length} bytes`)
+    if (outcome(() => parseSgxQuote(golden.subarray(0, length))) !== code) t.fail(`accepted at ${length} bytes`)
   }
 })
 
@@ -77,9 +78,12 @@ const size = view(golden).getUint32(432, true)
 const chain = view(golden).getUint32(1048, true)
 
 const refused: [name: string, change: (bytes: Uint8Array) => void, message: string][] = [
-  ['version 4', u16(0, 4), 'quote version: want 3, got 4'],
+  ['version 2', u16(0, 2), 'quote version: want 3, 4 or 5, got 2'],
+  ['version 3 relabelled 4', u16(0, 4), 'want type 6 (QE report certification data), got'],
+  ['version 6', u16(0, 6), 'quote version: want 3, 4 or 5, got 6'],
   ['a P-384 attestation key', u16(2, 3), 'attestation key type: want 2, got 3'],
-  ['TDX', u32(4, 0x81), 'tee type: want 0, got 129'],
+  ['TDX', u32(4, 0x81), 'tee type: want 0 (SGX), as the version is 3, got 129'],
+  ['another TEE', u32(4, 0x82), 'tee type: want 0 (SGX) or 129 (TDX), got 130'],
   ['another vendor', u16(12, 0), "QE vendor id: want Intel's"],
   ['signature data of 4 GiB', u32(432, 0xffffffff), 'signature data: want 4294967295 bytes'],
   [
@@ -103,11 +107,11 @@ for (const [name, change, message] of refused) {
     const bytes = new Uint8Array(golden)
     change(bytes)
     t.equal(
-      outcome(() => parseQuote(bytes)),
+      outcome(() => parseSgxQuote(bytes)),
       code,
     )
     t.match(
-      complaint(() => parseQuote(bytes)),
+      complaint(() => parseSgxQuote(bytes)),
       message,
     )
   })
@@ -115,7 +119,7 @@ for (const [name, change, message] of refused) {
 
 t.test('a quote beyond 16 KiB is refused before it is read', async t => {
   t.match(
-    complaint(() => parseQuote(Buffer.concat([golden, new Uint8Array(16_384)]))),
+    complaint(() => parseSgxQuote(Buffer.concat([golden, new Uint8Array(16_384)]))),
     'want at most 16384',
   )
 })
@@ -137,7 +141,7 @@ const pems: [name: string, change: (pem: string) => string, message: string][] =
   ['two certificates', pem => pem.slice(pem.indexOf('-----BEGIN', 10)), 'want three certificates, got 2'],
   ['four', pem => pem.slice(0, pem.indexOf('-----BEGIN', 10)) + pem, 'want three certificates, got 4'],
   ['text before', pem => `# leaf\n${pem}`, 'malformed PEM'],
-  ['text behind', pem => `${pem.replace(/\0+$/, '')}x`, 'nothing behind the third'],
+  ['text behind', pem => `${pem.replace(/\0+$/, '')}x`, 'nothing behind the last'],
   ['a NUL in between', pem => pem.replace('-----END', '\0-----END'), 'malformed PEM'],
   ['another label', pem => pem.replace('BEGIN CERTIFICATE', 'BEGIN TRUSTED CERTIFICATE'), 'malformed PEM'],
   ['a space in base64', pem => pem.replace('\nMII', '\n MII'), 'malformed PEM'],
@@ -148,7 +152,7 @@ const pems: [name: string, change: (pem: string) => string, message: string][] =
 for (const [name, change, message] of pems) {
   t.test(`chain in PEM: ${name}`, async t => {
     t.match(
-      complaint(() => parseQuote(withPem(change))),
+      complaint(() => parseSgxQuote(withPem(change))),
       message,
     )
   })
@@ -164,7 +168,7 @@ t.test('arbitrary and mutated bytes give a quote or the fault', async () => {
     })
   fc.assert(
     fc.property(fc.oneof(fc.uint8Array({ maxLength: 2000 }), mutated), bytes => {
-      const got = outcome(() => parseQuote(bytes))
+      const got = outcome(() => parseSgxQuote(bytes))
       return got === 'ok' || got === code
     }),
     { numRuns: 3000 },
@@ -173,14 +177,14 @@ t.test('arbitrary and mutated bytes give a quote or the fault', async () => {
 
 t.test('real quotes are read', { skip: realEvidenceMissing }, async t => {
   for (const name of realQuotes) {
-    const quote = parseQuote(realBytes(`${name}/quote.bin`))
+    const quote = parseSgxQuote(realBytes(`${name}/quote.bin`))
     t.equal(quote.qeAuthData.length, 32, name)
     t.equal(quote.body.attributes.flags & 5n, 5n)
     const want = JSON.parse(Buffer.from(realBytes(`${name}/expected.json`)).toString('utf8'))
     t.equal(toHex(quote.body.mrenclave), want.expected.mrenclave)
   }
   t.match(
-    complaint(() => parseQuote(realBytes('tdx-v4-phala-b0c06f/quote.bin'))),
-    'quote version: want 3, got 4',
+    complaint(() => parseSgxQuote(realBytes('tdx-v4-phala-b0c06f/quote.bin'))),
+    'want one of an SGX enclave, got one of a TDX guest',
   )
 })

@@ -2,8 +2,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import { bindClaims } from '../../src/attest/bind.ts'
 import type { SgxQuote } from '../../src/attest/evidence.ts'
-import { parseQuote } from '../../src/attest/quote.ts'
-import { intelRootSha256, verifyQuote } from '../../src/attest/verify.ts'
+import { parseSgxQuote } from '../../src/attest/quote.ts'
+import { intelRootSha256 } from '../../src/attest/root.ts'
+import { verifyQuote } from '../../src/attest/verify.ts'
 import { toHex } from '../../src/base/bytes.ts'
 import { measurement, type SyntheticTeeOptions, syntheticRoot } from '../../src/demo/tee.ts'
 import {
@@ -21,7 +22,7 @@ const code = 'quote-unverified'
 const synthetic = { kind: 'synthetic' } as const
 const reportData = bindClaims(Uint8Array.of(1))
 const golden = await makeTee().quote(reportData)
-const quote = parseQuote(golden)
+const quote = parseSgxQuote(golden)
 const verify = (q: SgxQuote, when = at, root = syntheticRoot) => verifyQuote(q, synthetic, when, root)
 
 t.test('a genuine quote gives its claims', async t => {
@@ -58,7 +59,7 @@ t.test('the window is the intersection of the three certificates', async t => {
     ca: { notAfter: new Date(Date.UTC(2030, 0, 1)) },
     leaf: { notBefore: new Date(Date.UTC(2025, 0, 1)) },
   })
-  const other = parseQuote(await makeTee({ platform }).quote(reportData))
+  const other = parseSgxQuote(await makeTee({ platform }).quote(reportData))
   const window = { from: Date.UTC(2025, 0, 1), until: Date.UTC(2030, 0, 1) }
   t.same(verify(other, at, platform.chain[2]).window, window)
 })
@@ -109,7 +110,7 @@ for (const [name, spoil, message] of chains) {
     const platform = await makePlatform(spoil)
     // A P-384 leaf cannot make a 64-byte signature; the chain is refused before that matters.
     const tee = makeTee({ platform: { ...platform, key: spoil.leaf?.keys ? ecKeys().privateKey : platform.key } })
-    const other = parseQuote(await tee.quote(reportData))
+    const other = parseSgxQuote(await tee.quote(reportData))
     t.match(
       complaint(() => verify(other, at, platform.chain[2])),
       message,
@@ -158,7 +159,7 @@ t.test('a certificate in the chain that cannot be read is named as such', async 
 
 t.test('synthetic collateral goes only with a root whose name says so', async t => {
   const platform = await makePlatform({ root: { name: 'Intel SGX Root CA' } })
-  const other = parseQuote(await makeTee({ platform }).quote(reportData))
+  const other = parseSgxQuote(await makeTee({ platform }).quote(reportData))
   t.match(
     complaint(() => verify(other, at, platform.chain[2])),
     'want SYNTHETIC in its name',
@@ -172,7 +173,7 @@ const quotes: [name: string, options: Partial<SyntheticTeeOptions>, message: str
 ]
 for (const [name, options, message] of quotes) {
   t.test(`quote: ${name}`, async t => {
-    const other = parseQuote(await makeTee(options).quote(reportData))
+    const other = parseSgxQuote(await makeTee(options).quote(reportData))
     t.match(
       complaint(() => verify(other)),
       message,
@@ -183,10 +184,10 @@ for (const [name, options, message] of quotes) {
 t.test('the second half of the QE report data is zero', async t => {
   const { createHash } = await import('node:crypto')
   const tee = makeTee()
-  const honest = parseQuote(await tee.quote(reportData))
+  const honest = parseSgxQuote(await tee.quote(reportData))
   // The hash is right, the rest is not: signed by the PCK key all the same.
   const hash = createHash('sha256').update(honest.attestationKey).update(honest.qeAuthData).digest()
-  const spoilt = parseQuote(
+  const spoilt = parseSgxQuote(
     await makeTee({ qeReportData: Buffer.concat([hash, new Uint8Array(32).fill(1)]) }).quote(reportData),
   )
   const { attestationKey, signature, signedBytes } = honest
@@ -197,7 +198,7 @@ t.test('the second half of the QE report data is zero', async t => {
 })
 
 t.test('parts of two genuine quotes do not make a third', async t => {
-  const other = parseQuote(await makeTee().quote(reportData))
+  const other = parseSgxQuote(await makeTee().quote(reportData))
   const { attestationKey, signature, signedBytes, qeReportBytes, qeReportSignature } = other
   t.match(
     complaint(() => verify({ ...quote, qeReportSignature })),
@@ -222,7 +223,7 @@ t.test('an attestation key off the curve is refused', async t => {
   const attestationKey = new Uint8Array(64).fill(1)
   const hash = createHash('sha256').update(attestationKey).update(quote.qeAuthData).digest()
   const tee = makeTee({ qeReportData: Buffer.concat([hash, new Uint8Array(32)]) })
-  const other = parseQuote(await tee.quote(reportData))
+  const other = parseSgxQuote(await tee.quote(reportData))
   t.match(
     complaint(() => verify({ ...other, attestationKey })),
     'not a P-256 point',
@@ -237,7 +238,7 @@ t.test('each byte of a golden quote counts', async t => {
       const bytes = new Uint8Array(golden)
       const byte = (golden[i] ?? 0) ^ mask
       bytes[i] = byte
-      if (outcome(() => verify(parseQuote(bytes))) === 'ok' && !irrelevant(i, byte)) t.fail(`byte ${i} ^ ${mask}`)
+      if (outcome(() => verify(parseSgxQuote(bytes))) === 'ok' && !irrelevant(i, byte)) t.fail(`byte ${i} ^ ${mask}`)
     }
   }
 })
@@ -250,7 +251,7 @@ t.test('mutated quotes are refused or say the same', async () => {
       for (const [i, byte] of changes) bytes[i] = byte
       let body: Uint8Array | undefined
       outcome(() => {
-        body = verify(parseQuote(bytes)).body.mrenclave
+        body = verify(parseSgxQuote(bytes)).body.mrenclave
       })
       return body === undefined || toHex(body) === toHex(mrenclave)
     }),
@@ -262,7 +263,7 @@ t.test("real quotes: Intel's root is never taken with synthetic collateral", { s
   const root = realBytes('roots/intel-sgx-root-ca.der')
   t.match(intelRootSha256, /^[0-9a-f]{64}$/)
   for (const name of realQuotes) {
-    const real = parseQuote(realBytes(`${name}/quote.bin`))
+    const real = parseSgxQuote(realBytes(`${name}/quote.bin`))
     t.equal(toHex(real.pckChain[2]), toHex(root), `${name}: its root is Intel's`)
     t.equal(
       outcome(() => verify(real, Date.UTC(2025, 7, 20), root)),

@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto'
 import t from 'tap'
 import { bindClaims } from '../../src/attest/bind.ts'
-import { parseQuote } from '../../src/attest/quote.ts'
+import { parseSgxQuote } from '../../src/attest/quote.ts'
 import { verifyQuote } from '../../src/attest/verify.ts'
 import { toHex } from '../../src/base/bytes.ts'
 import {
@@ -15,7 +15,7 @@ import {
 import { at, makeTee } from '../support/evidence.ts'
 
 const data = bindClaims(Uint8Array.of(1))
-const verify = (bytes: Uint8Array) => verifyQuote(parseQuote(bytes), { kind: 'synthetic' }, at, syntheticRoot)
+const verify = (bytes: Uint8Array) => verifyQuote(parseSgxQuote(bytes), { kind: 'synthetic' }, at, syntheticRoot)
 
 t.test('its quotes verify, and say what was asked for', async t => {
   const source = makeSyntheticTee({
@@ -36,14 +36,14 @@ t.test('its quotes verify, and say what was asked for', async t => {
 
 t.test('the knobs turn', async t => {
   t.equal(verify(await makeTee({ flags: 0x20n }).quote(data)).body.attributes.flags, 0x20n)
-  t.equal(parseQuote(await makeTee({ qeAuthData: new Uint8Array(5) }).quote(data)).qeAuthData.length, 5)
+  t.equal(parseSgxQuote(await makeTee({ qeAuthData: new Uint8Array(5) }).quote(data)).qeAuthData.length, 5)
   const plain = await makeTee().quote(data)
   t.equal((await makeTee({ padding: 70 }).quote(data)).length, plain.length + 70)
   t.throws(() => verify(Buffer.concat([plain.subarray(0, 100), Buffer.of(9), plain.subarray(101)])))
 })
 
 t.test('two machines of one root have different attestation keys', async t => {
-  const [a, b] = [parseQuote(await makeTee().quote(data)), parseQuote(await makeTee().quote(data))]
+  const [a, b] = [parseSgxQuote(await makeTee().quote(data)), parseSgxQuote(await makeTee().quote(data))]
   t.notSame(a.attestationKey, b.attestationKey)
   t.same(a.pckChain, b.pckChain)
 })

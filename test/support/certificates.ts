@@ -24,6 +24,8 @@ export interface Request {
   readonly usages?: lib.KeyUsageFlags | undefined
   readonly extensions?: readonly { oid: string; value: Uint8Array; critical?: boolean }[] | undefined
   readonly hash?: 'SHA-256' | 'SHA-384' | undefined
+  /** Hex; '01' where absent. */
+  readonly serial?: string | undefined
 }
 
 export const from = Date.UTC(2020, 0, 1)
@@ -46,7 +48,7 @@ export async function makeCertificate(request: Request): Promise<Uint8Array> {
   const usages = request.usages ?? (ca ? KeyUsageFlags.keyCertSign : KeyUsageFlags.digitalSignature)
   const certificate = await lib.X509CertificateGenerator.create(
     {
-      serialNumber: '01',
+      serialNumber: request.serial ?? '01',
       subject: [{ CN: [request.name] }, { O: ['Test'] }],
       issuer: [{ CN: [request.issuer?.name ?? request.name] }, { O: ['Test'] }],
       notBefore: request.notBefore ?? new Date(from),
@@ -75,27 +77,59 @@ export function der(tag: number, ...parts: readonly (Uint8Array | readonly numbe
   return Uint8Array.from([tag, ...head, ...content])
 }
 
-/** Intel's extension of a PCK certificate: 1.2.840.113741.1.13.1, as a platform CA writes it. */
-export function sgxExtension(): { oid: string; value: Uint8Array } {
-  const arc = [0x2a, 0x86, 0x48, 0x86, 0xf8, 0x4d, 0x01, 0x0d, 0x01]
-  const field = (suffix: readonly number[], value: Uint8Array) => der(0x30, der(0x06, [...arc, ...suffix]), value)
+export interface SgxFields {
+  /** Hex. */
+  readonly fmspc?: string
+  /** Hex. */
+  readonly pceId?: string
+  readonly components?: readonly number[]
+  readonly pceSvn?: number
+  readonly sgxType?: number
+  /** What a processor CA leaves out: platform instance and configuration. */
+  readonly processor?: boolean
+}
+
+const sgxArc = [0x2a, 0x86, 0x48, 0x86, 0xf8, 0x4d, 0x01, 0x0d, 0x01]
+
+/** One field of Intel's extension: SEQUENCE { OID, value }. */
+export function sgxField(suffix: readonly number[], value: Uint8Array): Uint8Array {
+  return der(0x30, der(0x06, [...sgxArc, ...suffix]), value)
+}
+
+/** The fields of Intel's extension of a PCK certificate, as a platform CA writes them. */
+export function sgxFields(fields: SgxFields = {}): Uint8Array[] {
+  const svns = fields.components ?? [7, 7, 7, 7, 7, 7, 7, 7, 0, 0, 0, 0, 0, 0, 0, 0]
   const bytes = (length: number, fill: number) => der(0x04, new Uint8Array(length).fill(fill))
-  const components = Array.from({ length: 16 }, (_, i) => field([2, i + 1], der(0x02, [i < 8 ? 7 : 0])))
-  const cpuSvn = der(0x04, [7, 7, 7, 7, 7, 7, 7, 7, 0, 0, 0, 0, 0, 0, 0, 0])
-  const flag = (n: number) => field([7, n], der(0x01, [0xff]))
-  return {
-    oid: '1.2.840.113741.1.13.1',
-    value: der(
-      0x30,
-      field([1], bytes(16, 0x50)),
-      field([2], der(0x30, ...components, field([2, 17], der(0x02, [13])), field([2, 18], cpuSvn))),
-      field([3], bytes(2, 0)),
-      field([4], der(0x04, [0x5f, 0x5f, 0x5f, 0x00, 0x00, 0x00])),
-      field([5], der(0x0a, [1])),
-      field([6], bytes(16, 0x49)),
-      field([7], der(0x30, flag(1), flag(2), flag(3))),
+  const hex = (text: string) => der(0x04, Buffer.from(text, 'hex'))
+  const integer = (value: number) =>
+    der(
+      0x02,
+      value < 0x80
+        ? [value]
+        : value < 0x100
+          ? [0, value]
+          : value < 0x8000
+            ? [value >> 8, value & 0xff]
+            : [0, value >> 8, value & 0xff],
+    )
+  const components = svns.map((svn, i) => sgxField([2, i + 1], integer(svn)))
+  const flag = (n: number) => sgxField([7, n], der(0x01, [0xff]))
+  return [
+    sgxField([1], bytes(16, 0x50)),
+    sgxField(
+      [2],
+      der(0x30, ...components, sgxField([2, 17], integer(fields.pceSvn ?? 13)), sgxField([2, 18], der(0x04, svns))),
     ),
-  }
+    sgxField([3], hex(fields.pceId ?? '0000')),
+    sgxField([4], hex(fields.fmspc ?? '5f5f5f000000')),
+    sgxField([5], der(0x0a, [fields.sgxType ?? 1])),
+    ...(fields.processor ? [] : [sgxField([6], bytes(16, 0x49)), sgxField([7], der(0x30, flag(1), flag(2), flag(3)))]),
+  ]
+}
+
+/** Intel's extension of a PCK certificate: 1.2.840.113741.1.13.1. */
+export function sgxExtension(fields: SgxFields = {}): { oid: string; value: Uint8Array } {
+  return { oid: '1.2.840.113741.1.13.1', value: der(0x30, ...sgxFields(fields)) }
 }
 
 export const names = {

@@ -1,0 +1,151 @@
+// Collateral from a directory: for one model of platforms, or one sub-directory for each of several. Who fills it (a
+// sidecar, a cron job, an image) need not be trusted: everything in it is signed by Intel.
+//
+// It must never serve what it could not verify: files that are missing or bad leave the last good collateral in force
+// until its own dates end it.
+
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, Fault, systemCode } from '../base/errors.ts'
+import { verifyCollateral } from './collateral.ts'
+import type { IntelCollateral } from './evidence.ts'
+
+/** File names, and the member that each file is. */
+export const collateralFiles = {
+  tcbInfo: 'tcb_info.json',
+  tcbInfoIssuerChain: 'tcb_info_issuer_chain.pem',
+  qeIdentity: 'qe_identity.json',
+  qeIdentityIssuerChain: 'qe_identity_issuer_chain.pem',
+  rootCaCrl: 'root_ca_crl.der',
+  pckCrl: 'pck_crl.der',
+  pckCrlIssuerChain: 'pck_crl_issuer_chain.pem',
+} as const satisfies Record<Exclude<keyof IntelCollateral, 'kind'>, string>
+
+const maxDirectories = 64
+const lookEveryMs = 60_000
+/** Without collateral nobody is accepted, so the next look comes sooner. */
+const lookAgainMs = 5_000
+
+/** The collateral in one directory. Nothing is verified. @throws Fault 'collateral-missing' that names the file */
+export function readCollateral(directory: string): IntelCollateral {
+  const file = (name: string): Uint8Array => {
+    try {
+      return new Uint8Array(readFileSync(join(directory, name)))
+    } catch (cause) {
+      throw new Fault('collateral-missing', `${join(directory, name)}: ${describe(cause)}`, { cause })
+    }
+  }
+  return {
+    kind: 'intel',
+    tcbInfo: file(collateralFiles.tcbInfo),
+    tcbInfoIssuerChain: file(collateralFiles.tcbInfoIssuerChain),
+    qeIdentity: file(collateralFiles.qeIdentity),
+    qeIdentityIssuerChain: file(collateralFiles.qeIdentityIssuerChain),
+    rootCaCrl: file(collateralFiles.rootCaCrl),
+    pckCrl: file(collateralFiles.pckCrl),
+    pckCrlIssuerChain: file(collateralFiles.pckCrlIssuerChain),
+  }
+}
+
+/**
+ * The collateral of a directory, and of those of its sub-directories that hold a TCB info.
+ * @throws Fault 'collateral-missing' where there is none at all, or one of which a file is missing
+ */
+export function readCollaterals(directory: string): IntelCollateral[] {
+  const entries = list(directory)
+  const folders = entries
+    .filter(entry => entry.isDirectory() || entry.isSymbolicLink())
+    .map(entry => join(directory, entry.name))
+    .filter(folder => holdsTcbInfo(folder))
+    .sort()
+  if (entries.some(entry => entry.name === collateralFiles.tcbInfo)) folders.unshift(directory)
+  if (folders.length === 0) throw new Fault('collateral-missing', `${directory}: no ${collateralFiles.tcbInfo} in it`)
+  if (folders.length > maxDirectories) {
+    throw new Fault(
+      'collateral-missing',
+      `${directory}: want at most ${maxDirectories} platforms, got ${folders.length}`,
+    )
+  }
+  return folders.map(readCollateral)
+}
+
+function list(directory: string) {
+  try {
+    return readdirSync(directory, { withFileTypes: true })
+  } catch (cause) {
+    throw new Fault('collateral-missing', `${directory}: ${systemCode(cause) ?? describe(cause)}`, { cause })
+  }
+}
+
+function holdsTcbInfo(folder: string): boolean {
+  try {
+    return readdirSync(folder).includes(collateralFiles.tcbInfo)
+  } catch {
+    return false // a link to nothing or to a file
+  }
+}
+
+export interface CollateralSource {
+  /** Goes up by one whenever other collateral comes into force. 0: there is none yet. */
+  generation(at: number): number
+  /** What is in force, verified. @throws Fault where there never was any, with the reason */
+  collateral(at: number): readonly IntelCollateral[]
+}
+
+/**
+ * Collateral from directories, looked at again once a minute.
+ * @param root DER of the trust anchor that everything must chain to
+ * @param read how one directory is read; synchronous, a few small files
+ */
+export function directorySource(
+  directories: readonly string[],
+  root: Uint8Array,
+  read: (directory: string) => readonly IntelCollateral[] = readCollaterals,
+): CollateralSource {
+  let inForce: { readonly sets: readonly IntelCollateral[]; readonly digest: string } | undefined
+  let generation = 0
+  let nextLook = Number.NEGATIVE_INFINITY
+  let lastLook = Number.POSITIVE_INFINITY
+  let fault: unknown
+
+  function look(at: number): void {
+    // A clock that was set back must not stop the looking.
+    if (lastLook <= at && at < nextLook) return
+    lastLook = at
+    try {
+      const sets = directories.flatMap(read)
+      const digest = digestOf(sets)
+      if (digest !== inForce?.digest) {
+        for (const each of sets) verifyCollateral(each, root)
+        inForce = { sets, digest }
+        generation++
+      }
+      fault = undefined
+    } catch (error) {
+      fault = error
+    }
+    nextLook = at + (inForce === undefined ? lookAgainMs : lookEveryMs)
+  }
+
+  return {
+    generation(at) {
+      look(at)
+      return generation
+    },
+    collateral(at) {
+      look(at)
+      if (inForce !== undefined) return inForce.sets
+      throw fault instanceof Fault ? fault : new Fault('collateral-missing', `collateral: ${describe(fault)}`)
+    },
+  }
+}
+
+function digestOf(sets: readonly IntelCollateral[]): string {
+  const hash = createHash('sha256')
+  for (const { kind, ...files } of sets) {
+    hash.update(kind)
+    for (const bytes of Object.values(files)) hash.update(`${bytes.length} `).update(bytes)
+  }
+  return hash.digest('hex')
+}
