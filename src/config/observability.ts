@@ -10,6 +10,8 @@ import type { Observed } from './policy-shape.ts'
 
 export interface Observability {
   readonly requestMetrics: 'none' | 'prometheus'
+  /** How the series are named: releases up to 1.18 ask in variables of their own, and their dashboards by other names. */
+  readonly dialect: 'opentelemetry' | 'opencensus'
   /** Port that the configuration asks the metrics to be served on, if any. */
   readonly metricsPort: number | undefined
   readonly enableRequestLog: boolean
@@ -71,6 +73,7 @@ function fromVariables(environment: Environment): Asked {
   const tracing = environment.get('TRACING_CONFIG_BACKEND') ?? ''
   return {
     requestMetrics: backend === 'prometheus' ? 'prometheus' : 'none',
+    dialect: backend === '' ? 'opentelemetry' : 'opencensus',
     metricsPort: undefined,
     enableRequestLog: environment.boolean('SERVING_ENABLE_REQUEST_LOG', 'ServingEnableRequestLog'),
     enableProbeRequestLog: environment.boolean('SERVING_ENABLE_PROBE_REQUEST_LOG', 'ServingEnableProbeRequestLog'),
@@ -102,6 +105,7 @@ function fromMembers(config: Members): Asked {
   const prometheus = protocol === 'prometheus'
   return {
     requestMetrics: prometheus ? 'prometheus' : 'none',
+    dialect: 'opentelemetry',
     metricsPort: prometheus ? endpointPort(endpoint) : undefined,
     enableRequestLog: config.flag('enableRequestLog'),
     enableProbeRequestLog: config.flag('enableProbeRequestLog'),

@@ -1,13 +1,17 @@
-// Every series on one page, in a registry of our own. Names of the first two are those of the Go queue-proxy; ours carry
-// the prefix `postern_`. No label takes a value from a client. The one door to prom-client, by its parts: its index pulls
-// in `cluster`, and its default metrics call what an enclave does not have.
+// Every series on one page: those of the Go queue-proxy, in the dialect that the controller speaks, and ours with the
+// prefix `postern_` in a registry of our own. The one door to prom-client, by its parts: its index pulls in `cluster`,
+// and its default metrics call what an enclave does not have.
 
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, Gauge, Registry } from 'prom-client'
 import type { FaultCode } from '../base/errors.ts'
-import type { Recorder, Summary } from '../gate/contract.ts'
+import type { End, Recorder, Summary } from '../gate/contract.ts'
+import type { DialectOptions } from './dialect.ts'
+import { openCensus } from './opencensus.ts'
+import { openTelemetry } from './opentelemetry.ts'
 
 export interface Metrics {
-  readonly recorder: Recorder
+  /** One, or none where nobody will ask. */
+  readonly recorders: readonly Recorder[]
   /** A peer was refused; counted once for each rule that it broke. */
   readonly peerRefused: (rules: readonly string[]) => void
   readonly plaintextRefused: () => void
@@ -18,7 +22,13 @@ export interface Metrics {
   readonly text: () => Promise<string>
 }
 
-export interface MetricsOptions {
+export interface MetricsOptions extends Omit<DialectOptions, 'may' | 'inFlight' | 'version'> {
+  readonly observability: {
+    readonly requestMetrics: 'none' | 'prometheus'
+    readonly dialect: 'opentelemetry' | 'opencensus'
+    /** What the policy lets be remembered of a request. */
+    readonly fields: readonly string[]
+  }
   /** Requests that work or wait now. */
   readonly inFlight: () => number
   /** True where a limit is set: only then does a queue exist. */
@@ -28,44 +38,57 @@ export interface MetricsOptions {
   readonly info: Readonly<Record<'version' | 'policy' | 'policy_digest' | 'upstream' | 'tee', string>>
 }
 
-const seconds = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
+/** As Go's promhttp says it; the escaping is that of names, of which we need none. */
+const contentType = 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores'
 
 export function makeMetrics(options: MetricsOptions): Metrics {
+  const { info } = options
+  const { requestMetrics, fields } = options.observability
   const registry = new Registry()
   const registers = [registry]
-
-  const duration = new Histogram({
-    name: 'kn_serving_invocation_duration_seconds',
-    help: 'The duration of task execution',
-    labelNames: ['http_response_status_code'],
-    buckets: seconds,
-    registers,
+  const make = options.observability.dialect === 'opencensus' ? openCensus : openTelemetry
+  const dialect = make({
+    serving: options.serving,
+    version: info.version,
+    upstream: options.upstream,
+    hosts: options.hosts,
+    may: field => fields.includes('*') || fields.includes(field),
+    inFlight: options.limited ? options.inFlight : undefined,
   })
-  if (options.limited) {
-    new Gauge({
-      name: 'kn_serving_queue_depth',
-      help: 'Number of current requests in the queue',
-      registers,
-      collect() {
-        this.set(options.inFlight())
-      },
-    })
+
+  // Counted in plain numbers and told when asked: prom-client's own counting would cost more than the rest.
+  const ends: Record<End, number> = {
+    complete: 0,
+    'client-left': 0,
+    'upstream-failed': 0,
+    malformed: 0,
+    answered: 0,
+    cut: 0,
   }
-  const ended = new Counter({
+  let repeated = 0
+  new Counter({
     name: 'postern_requests_total',
     help: 'Requests by how they ended',
     labelNames: ['end'],
     registers,
+    collect() {
+      this.reset()
+      for (const [end, count] of Object.entries(ends)) if (count > 0) this.inc({ end }, count)
+    },
+  })
+  new Counter({
+    name: 'postern_upstream_retries_total',
+    help: 'Requests sent again on a fresh connection because a kept one had gone stale',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(repeated)
+    },
   })
   const faults = new Counter({
     name: 'postern_faults_total',
     help: 'Requests that something broke, by its stable code',
     labelNames: ['code'],
-    registers,
-  })
-  const retries = new Counter({
-    name: 'postern_upstream_retries_total',
-    help: 'Requests sent again on a fresh connection because a kept one had gone stale',
     registers,
   })
   const refused = new Counter({
@@ -105,32 +128,30 @@ export function makeMetrics(options: MetricsOptions): Metrics {
   new Gauge({
     name: 'postern_info',
     help: 'What runs, under which policy',
-    labelNames: Object.keys(options.info),
+    labelNames: Object.keys(info),
     registers,
-  }).set(options.info, 1)
-
-  // Label children are resolved once: a lookup by label object on every request would cost more than the counting.
-  const observers = new Map<number, { observe(value: number): void }>()
-  function observe(status: number, value: number): void {
-    let child = observers.get(status)
-    if (!child) {
-      child = duration.labels(String(status))
-      observers.set(status, child)
-    }
-    child.observe(value)
-  }
+  }).set(info, 1)
 
   const recorder: Recorder = {
     finished(summary: Summary) {
-      ended.inc({ end: summary.end })
-      if (summary.retries > 0) retries.inc(summary.retries)
+      ends[summary.end]++
+      repeated += summary.retries
       if (summary.fault) faults.inc({ code: summary.fault.code satisfies FaultCode })
-      if (summary.admitted) observe(summary.status, summary.durationMs / 1000)
+      dialect.finished(summary)
     },
   }
 
+  async function text(): Promise<string> {
+    const ours = registry.getMetricsAsArray().map(async ({ name }): Promise<[string, string]> => {
+      return [name, `${await registry.getSingleMetricAsString(name)}\n`]
+    })
+    const theirs = dialect.pages.map((page): [string, string] => [page.name, page.text()])
+    const pages = [...theirs, ...(await Promise.all(ours))].sort(([a], [b]) => (a < b ? -1 : 1))
+    return pages.map(([, page]) => page).join('')
+  }
+
   return {
-    recorder,
+    recorders: requestMetrics === 'prometheus' ? [recorder] : [],
     peerRefused: rules => {
       for (const rule of new Set(rules)) refused.inc({ rule })
     },
@@ -138,7 +159,7 @@ export function makeMetrics(options: MetricsOptions): Metrics {
     misusedHook: () => hooks.inc(),
     certificate: ms => notAfter.set(ms / 1000),
     certificateFailed: () => renewals.inc(),
-    contentType: registry.contentType,
-    text: () => registry.metrics(),
+    contentType,
+    text,
   }
 }

@@ -22,6 +22,7 @@ import { answerProbe, notReady, ready } from '../health/probes.ts'
 import { makeReadiness } from '../health/readiness.ts'
 import { Keeper } from '../identity/keeper.ts'
 import { makeMetrics } from '../observe/metrics.ts'
+import { openRequestLog } from '../observe/request-log.ts'
 import { autoscalerServer, drainServer, metricsServer } from './admin.ts'
 import { Credentials } from './credentials.ts'
 import { chooseSource, openTee } from './identity.ts'
@@ -99,6 +100,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     const deadlines = new Deadlines(config.timeouts, clock)
     const servers: Server[] = []
     const metrics = makeMetrics({
+      observability: config.observability,
+      serving: config.serving,
+      upstream: { port: config.ports.user, secure: policy.upstream.mode !== 'plaintext' },
+      hosts: policy.hosts,
       inFlight: () => limiter.inFlight,
       limited: config.concurrency > 0,
       connections: () => connectionCount,
@@ -111,6 +116,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       },
     })
     let connectionCount = 0
+    const requestLog = openRequestLog(config.observability, config.serving, options.write, log)
+    steps.push(['request log', requestLog.flush])
 
     log.info('Starting queue-proxy', {
       config: config.describe(),
@@ -159,7 +166,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       limiter,
       deadlines,
       stats,
-      recorders: [metrics.recorder],
+      recorders: [...metrics.recorders, ...requestLog.recorders],
       log,
       explain: judge === undefined || policy.dangerSyntheticRoot !== undefined,
       life,

@@ -6,6 +6,7 @@ import type { Observed } from '../../src/config/policy-shape.ts'
 const free: readonly Observed[] = ['*']
 const none = {
   requestMetrics: 'none',
+  dialect: 'opentelemetry',
   metricsPort: undefined,
   enableRequestLog: false,
   enableProbeRequestLog: false,
@@ -85,6 +86,7 @@ t.test('releases up to 1.18 have variables of their own', async t => {
   }
   t.match(read(old), {
     requestMetrics: 'prometheus',
+    dialect: 'opencensus',
     enableRequestLog: true,
     enableProbeRequestLog: true,
     requestLogTemplate: '{{.TraceID}}',
@@ -94,7 +96,8 @@ t.test('releases up to 1.18 have variables of their own', async t => {
     requestMetrics: 'none',
     declined: ['SERVING_REQUEST_METRICS_BACKEND', 'TRACING_CONFIG_BACKEND'],
   })
-  t.match(read({ ...old, OBSERVABILITY_CONFIG: '{}' }), { enableRequestLog: false, requestMetrics: 'none' })
+  const both = { ...old, OBSERVABILITY_CONFIG: '{}' }
+  t.match(read(both), { enableRequestLog: false, requestMetrics: 'none', dialect: 'opentelemetry' })
   t.match(read({ SERVING_ENABLE_REQUEST_LOG: 'maybe' }).complaints, [/^envconfig.Process: assigning/])
 })
 
