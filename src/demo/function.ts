@@ -16,8 +16,6 @@ import { demoDebugFunction, demoFunction, demoStranger } from './enclaves.ts'
 const hourMs = 3_600_000
 const tlsHandshakeRecord = 22
 const noDigest = new Uint8Array(32)
-/** First byte of a TLS record that carries a handshake (RFC 8446 section 5.1). */
-const tlsHandshake = 0x16
 
 export interface Container {
   /** Bytes that came after the handshake: what a request would consist of. */
