@@ -116,7 +116,14 @@ function fail(error: unknown): void {
 /** Where in our own files, without the message or values that a stack's first line carries. */
 function ownFrames(error: unknown): string {
   if (!(error instanceof Error)) return ''
-  const frames = (error.stack ?? '').split('\n').filter(line => /^\s+at /.test(line))
+  // A stack repeats the message, which may hold anything: also lines that look like frames.
+  const { message, stack = '' } = error
+  const from = stack.indexOf(message)
+  if (from < 0) return ''
+  const frames = stack
+    .slice(from + message.length)
+    .split('\n')
+    .filter(line => /^\s+at /.test(line))
   return frames
     .slice(0, 6)
     .map(line => `\n${line.replace(/\(?(?:file:\/\/)?\S*\/(src|dist|node_modules)\//, '($1/')}`)
