@@ -10,13 +10,17 @@ import { systemCode } from '../base/errors.ts'
 import type { Gate, Peer } from '../gate/contract.ts'
 import { type Engine, type EngineOptions, limits } from './engine.ts'
 import { tokens } from './rewrite.ts'
-import { type Entry, Exchange, type ExchangeContext } from './undici/exchange.ts'
+import { Early } from './undici/early.ts'
+import { type Entry, Exchange, type ExchangeContext, type Raw } from './undici/exchange.ts'
 import { Lanes } from './undici/lanes.ts'
 
 /** Never tunnelled, whatever is allowed: behind such a switch, requests would pass the gate unseen. */
 const never: ReadonlySet<string> = new Set(['h2c', 'h2', 'http/2.0', 'http/1.1', 'tls/1.0', 'tls/1.2', 'tls/1.3'])
 
 const protocolToken = /^[!#$%&'*+\-.^_`|~0-9A-Za-z/]+$/
+
+/** Requests that a client may have sent ahead before it is read no further. */
+const maxPipelined = 16
 
 /** How often connections without a request are looked at. */
 const sweepMs = 1_000
@@ -51,7 +55,7 @@ class Connection {
     return this.#current?.tunnel === true
   }
 
-  run(entry: Entry, message: IncomingMessage, response: ServerResponse, raw?: { socket: Socket; head: Buffer }): void {
+  run(entry: Entry, message: IncomingMessage, response: ServerResponse, raw?: Raw): void {
     if (this.#refusal !== undefined) return
     if (ambiguous(message)) {
       this.#refuseLast(badRequest)
@@ -63,6 +67,12 @@ class Connection {
     })
     this.#pending.push(exchange)
     if (!this.#current) this.#next()
+    else if (this.#pending.length >= maxPipelined) this.socket.pause()
+  }
+
+  /** Node resumes a socket for reasons of its own; its reading is stopped by the event. */
+  resumed(): void {
+    if (this.#pending.length >= maxPipelined) this.socket.emit('pause')
   }
 
   /** The parser gave up. What came before is answered first: an answer in the middle of another would be part of it. */
@@ -96,6 +106,7 @@ class Connection {
   #next(): void {
     // Behind a last answer, or when the client has left, nothing is served any more.
     if (!this.socket.writable) this.#pending.length = 0
+    if (this.#pending.length === maxPipelined) this.socket.resume()
     const exchange = this.#pending.shift()
     this.#current = exchange
     if (exchange) {
@@ -151,7 +162,13 @@ export function makeUndiciEngine(gate: Gate, options: EngineOptions): Engine {
   }
 
   function enter(entry: Entry): (message: IncomingMessage, response: ServerResponse) => void {
-    return (message, response) => connections.get(message.socket)?.run(entry, message, response)
+    return (message, response) => {
+      // Node drops what came in one packet behind an Upgrade that it was told to ignore, so nothing may follow.
+      if (message.headers.upgrade !== undefined && tokens(message.rawHeaders, 'connection').includes('upgrade')) {
+        response.shouldKeepAlive = false
+      }
+      connections.get(message.socket)?.run(entry, message, response)
+    }
   }
 
   /** For the entries for which Node makes no response and hands over the socket. */
@@ -164,7 +181,10 @@ export function makeUndiciEngine(gate: Gate, options: EngineOptions): Engine {
       // Node has taken its listeners away; an error that nobody hears ends the process.
       socket.on('error', () => {})
       response.on('finish', () => socket.destroySoon())
-      connections.get(socket)?.run(entry, message, response, { socket, head })
+      const early = new Early(socket, head, () => {
+        if (!response.writableEnded) socket.destroy()
+      })
+      connections.get(socket)?.run(entry, message, response, { socket, early })
     }
   }
 
@@ -191,12 +211,15 @@ export function makeUndiciEngine(gate: Gate, options: EngineOptions): Engine {
     const changed = (): void => {
       if (draining) look()
     }
-    connections.set(socket, new Connection(socket, context, changed))
+    const connection = new Connection(socket, context, changed)
+    connections.set(socket, connection)
     socket.on('close', () => {
       connections.delete(socket)
       changed()
     })
     server.emit('connection', socket)
+    // After Node's own listener, which starts to read.
+    socket.on('resume', () => connection.resumed())
   }
 
   return {

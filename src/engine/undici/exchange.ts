@@ -12,11 +12,18 @@ import { firstValue, requestFields, responseFields, tokens, values } from '../re
 import { sniffContentType } from '../sniff.ts'
 import { reasonPhrase } from '../status.ts'
 import { joinTunnel } from '../tunnel.ts'
+import type { Early } from './early.ts'
 import type { Controller, Handler, Lane, Lanes } from './lanes.ts'
 import { Upload } from './upload.ts'
 
 /** How a request came in: Node has one event for each of these. */
 export type Entry = 'request' | 'upgrade' | 'connect' | 'continue' | 'expectation'
+
+/** A client's socket where Node handed it over. */
+export interface Raw {
+  readonly socket: Socket
+  readonly early: Early
+}
 
 export interface ExchangeContext {
   readonly gate: Gate
@@ -72,7 +79,7 @@ export class Exchange implements Driver, Handler {
   readonly #message: IncomingMessage
   readonly #response: ServerResponse
   /** The client's socket and what it sent behind the head, where Node handed both over. */
-  readonly #raw: { readonly socket: Socket; readonly head: Buffer } | undefined
+  readonly #raw: Raw | undefined
   /** Told when this becomes a tunnel and when it ends. */
   readonly #changed: () => void
   #ticket: Ticket | undefined
@@ -92,7 +99,7 @@ export class Exchange implements Driver, Handler {
     entry: Entry,
     message: IncomingMessage,
     response: ServerResponse,
-    raw: { socket: Socket; head: Buffer } | undefined,
+    raw: Raw | undefined,
     changed: () => void,
   ) {
     this.#context = context
@@ -206,7 +213,9 @@ export class Exchange implements Driver, Handler {
   onResponseStart(controller: Controller, status: number): void {
     if (this.#state !== 'forwarding') return
     const raw = decode(controller.rawHeaders)
-    if (status < 200) this.#relayInterim(status, raw)
+    // Without an Upgrade field undici takes a switch of protocols for an interim answer.
+    if (status === 101) this.#fail(new Fault('upstream-switched', 'backend switched protocols and named none'))
+    else if (status < 200) this.#relayInterim(status, raw)
     else this.#relayHead(status, raw)
   }
 
@@ -221,6 +230,11 @@ export class Exchange implements Driver, Handler {
 
   onResponseEnd(controller: Controller): void {
     if (this.#state !== 'relaying') return
+    // undici takes any end of a connection for the end of a body that nothing else delimits, a reset too.
+    if (this.#lane?.broken) {
+      this.#fail(new Fault('upstream-reset', 'connection reset by peer'))
+      return
+    }
     this.#sendHead(undefined)
     const trailers = decode(controller.rawTrailers)
     if (trailers.length > 0) this.#response.addTrailers(pairs(trailers))
@@ -250,7 +264,7 @@ export class Exchange implements Driver, Handler {
       if (this.#state === 'forwarding') this.#fail(new Fault('upstream-switched', problem ?? ''))
       return
     }
-    this.#openTunnel(status, raw, upstream, this.#raw.socket, this.#raw.head)
+    this.#openTunnel(status, raw, upstream, this.#raw)
   }
 
   // Forwarding.
@@ -391,7 +405,7 @@ export class Exchange implements Driver, Handler {
     return firstValue(raw, 'sec-websocket-accept') === want ? undefined : 'backend answered another websocket key'
   }
 
-  #openTunnel(status: number, raw: string[], upstream: Socket, client: Socket, head: Buffer): void {
+  #openTunnel(status: number, raw: string[], upstream: Socket, { socket: client, early }: Raw): void {
     this.#state = 'tunnel'
     // undici has let go of the socket; what is left of the lane is empty.
     this.#discardLane()
@@ -401,6 +415,7 @@ export class Exchange implements Driver, Handler {
     let text = `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`
     for (let i = 0; i + 1 < fields.length; i += 2) text += `${fields[i]}: ${fields[i + 1]}\r\n`
     client.write(`${text}\r\n`, 'latin1')
+    const head = early.take()
     if (head.length > 0) {
       this.#ticket?.received(head.length)
       upstream.write(head)
@@ -432,15 +447,20 @@ export class Exchange implements Driver, Handler {
       this.#breakTunnel()
       return
     }
+    const socket = this.#raw?.socket ?? this.#response.socket
     this.#finish(end)
+    // To a client of HTTP/1.0 the end of the connection may be the end of the body, and only a reset is none. (On TLS the
+    // missing close_notify says the same.)
+    if (this.#message.httpVersion === '1.0' && socket && !('encrypted' in socket)) socket.resetAndDestroy()
     this.#response.destroy()
-    this.#raw?.socket.destroy()
+    socket?.destroy()
   }
 
   #finish(end: End): void {
     if (this.#state === 'ended') return
-    this.#release()
+    // First, as letting go of the container's side is told to us as an error.
     this.#state = 'ended'
+    this.#release()
     this.#ticket?.finished(end, this.#retries)
     this.#changed()
   }
@@ -501,6 +521,8 @@ function asFault(error: Error): Fault {
   if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED') {
     return new Fault('request-unsupported', `the reference engine cannot forward this request: ${error.message}`)
   }
-  if (code.startsWith('HPE_') || code.startsWith('UND_ERR_')) return new Fault('upstream-malformed', code)
+  // undici's parser errors carry no code of their own.
+  if (error.name === 'HTTPParserError' || code.startsWith('HPE_') || code.startsWith('UND_ERR_'))
+    return new Fault('upstream-malformed', code)
   return new Fault('upstream-closed', code === '' ? 'closed' : code)
 }

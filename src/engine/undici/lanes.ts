@@ -30,6 +30,7 @@ export class Lane {
   #socket: Socket | undefined
   #served = 0
   #bytesBefore = 0
+  #broken = false
 
   constructor(dialer: Dialer, gone: (lane: Lane) => void) {
     this.#client = new Client('http://container.invalid', {
@@ -63,6 +64,11 @@ export class Lane {
     return this.#served > 1 && this.#socket?.bytesRead === this.#bytesBefore
   }
 
+  /** True where the connection ended with an error. */
+  get broken(): boolean {
+    return this.#broken
+  }
+
   dispatch(request: Dispatch, handler: Handler): void {
     this.#served++
     this.#bytesBefore = this.#socket?.bytesRead ?? 0
@@ -78,6 +84,10 @@ export class Lane {
     this.#socket = link.socket
     this.#served = 1
     this.#bytesBefore = 0
+    this.#broken = false
+    link.socket.once('error', () => {
+      this.#broken = true
+    })
     return withoutConnectionLine(link.socket)
   }
 }
