@@ -2,7 +2,8 @@
 // calls, but the slowed process finds more work in each wake-up, so it waits less often per request than at full speed.
 // perf counts in the kernel without that: its number is the total to quote.
 //
-// Each counts over a short and a long load; the difference is free of connecting, attaching and leaving.
+// Each counts over a short and a long load; the difference is free of connecting, attaching and leaving. How often a
+// process waits depends on how often it runs dry, and may differ between the two: the first decimal is not sharp.
 
 import { Fault } from '../src/base/errors.ts'
 import type { Child, Children } from './children.ts'
