@@ -45,14 +45,14 @@ export class Verdicts<T extends Verdict> {
     const name = nameOf(key)
     const known = this.#kept.get(name)
     this.#kept.delete(name)
-    const verdict = known && holds(known, at) ? known.verdict : judge()
-    if (!verdict.accepted) return verdict
-    this.#kept.set(name, known?.verdict === verdict ? known : { verdict, from: at })
+    const kept = known && holds(known, at) ? known : { verdict: judge(), from: at }
+    if (!kept.verdict.accepted) return kept.verdict
+    this.#kept.set(name, kept)
     for (const oldest of this.#kept.keys()) {
       if (this.#kept.size <= this.#most) break
       this.#kept.delete(oldest)
     }
-    return verdict
+    return kept.verdict
   }
 }
 
