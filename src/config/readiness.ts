@@ -35,7 +35,7 @@ export function readReadiness(text: string | undefined, rule: ReadinessRule): re
   const check: Check =
     probePath === undefined
       ? { kind: 'tcp', host: loopback, port }
-      : { kind: 'http', scheme: 'https', host: loopback, port, path: withoutSlashes(probePath), headers: [] }
+      : { kind: 'http', scheme: 'https', host: loopback, port, path: withoutSlash(probePath), headers: [] }
   return [{ check, ...timingOf(probes[0] ?? Members.of(null, 'v1.Probe')) }]
 }
 
@@ -73,7 +73,7 @@ function httpCheck(http: Members, userPort: number): Check {
   if (scheme !== 'http' && scheme !== 'https')
     throw invalid(`scheme: want HTTP or HTTPS, got ${JSON.stringify(scheme)}`)
   const headers = http.objects('httpHeaders', 'v1.HTTPHeader').map(headerOf)
-  const path = encodePath(withoutSlashes(http.text('path')))
+  const path = encodePath(withoutSlash(http.text('path')))
   return { kind: 'http', scheme, host: hostOf(http), port: http.port('port') || userPort, path, headers }
 }
 
@@ -93,12 +93,16 @@ function headerOf(header: Members): readonly [string, string] {
   return [name, value]
 }
 
-const withoutSlashes = (path: string): string => path.replace(/^\/+/, '')
+/** Only the first one goes, as in the Go proxy: a second one is part of the path. */
+const withoutSlash = (path: string): string => path.replace(/^\//, '')
 
-/** Percent-encodes what cannot stand in a request target; the rest, percent signs included, stays as it is. */
+/**
+ * Percent-encodes what cannot stand in a request target; the rest, percent signs included, stays as it is. A fragment is
+ * not sent.
+ */
 function encodePath(path: string): string {
   if (!path.isWellFormed()) throw invalid('path: not valid Unicode')
-  return path.replace(/[^\x21\x22\x24-\x7e]/gu, encodeURIComponent)
+  return path.replace(/#.*/su, '').replace(/[^\x21-\x7e]/gu, encodeURIComponent)
 }
 
 function invalid(what: string): Fault {

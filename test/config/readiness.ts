@@ -42,9 +42,14 @@ const checks: [name: string, probe: unknown, check: unknown][] = [
   ['port 0 is USER_PORT', { grpc: { port: 0 } }, { kind: 'grpc', port: 8080, service: '' }],
   ['a port may be text', { tcpSocket: { port: '99', host: '' } }, { kind: 'tcp', host: '127.0.0.1', port: 99 }],
   [
-    'a path is encoded where it must be, and loses its leading slashes',
+    'a path is encoded where it must be, and loses one leading slash',
     { httpGet: { path: '//a b/%41?c=é', scheme: 'https' } },
-    { kind: 'http', scheme: 'https', host: '127.0.0.1', port: 8080, path: 'a%20b/%41?c=%C3%A9', headers: [] },
+    { kind: 'http', scheme: 'https', host: '127.0.0.1', port: 8080, path: '/a%20b/%41?c=%C3%A9', headers: [] },
+  ],
+  [
+    'a path without a slash is one from the top; its fragment is not sent',
+    { httpGet: { path: 'a?b#c\n#d' } },
+    { kind: 'http', path: 'a?b' },
   ],
   ['exec is known and not supported', { exec: { command: ['x'] } }, { kind: 'exec' }],
   ['no handler is a probe that fails', {}, { kind: 'none' }],
