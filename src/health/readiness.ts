@@ -1,23 +1,18 @@
-// Is the container ready? Asked with the probe that its author declared, at most once at a time: who asks while a round
-// runs shares its result (knative/serving pkg/queue/readiness/probe.go, pkg/queue/health/probe.go).
+// Is the container ready? Asked with the probes that its author declared, at most once at a time: who asks while a round
+// runs shares its answer (knative/serving pkg/queue/readiness/probe.go).
 //
-// Connections come from the injected dialer. Behind a verified one a tcp probe therefore means handshake and verdict,
-// and an http probe is sent only to a container that was judged.
+// Connections come from the injected dialer. Behind a verified one a tcp probe therefore means handshake and verdict, and
+// an http probe is sent only to a container that was judged. There an answer also holds for a moment, so that those who
+// may ask cannot turn each question into a handshake.
 
-import { request } from 'node:http'
-import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
-import { describe, Fault } from '../base/errors.ts'
-import type { Check, ReadinessCheck } from './checks.ts'
+import { type AttemptMeans, attempt } from './attempt.ts'
+import type { ReadinessCheck } from './checks.ts'
+import type { Problem } from './words.ts'
 
-/** Opens one connection; the returned function gives up. */
-export type Dial = (done: (outcome: { readonly socket: Socket } | Fault) => void) => () => void
-
-export interface ReadinessOptions {
+export interface ReadinessOptions extends AttemptMeans {
   /** All must pass; an empty list is always ready. */
   readonly checks: readonly ReadinessCheck[]
-  readonly dial: (host: string, port: number) => Dial
-  readonly clock: Clock
   /** One try in aggressive mode, in milliseconds; a verified handshake needs more than a bare connect. */
   readonly aggressiveTryMs: number
   /** Why a round failed, for the operator. */
@@ -27,19 +22,28 @@ export interface ReadinessOptions {
 /** Aggressive mode (periodSeconds 0): a try every 50 ms for up to 10 s, as the Go proxy does. */
 const aggressive = { everyMs: 50, totalMs: 10_000 } as const
 
+/** How long an answer holds behind a verified dialer. */
+const answerMs = 50
+
 /** Returns the function that asks. */
 export function makeReadiness(options: ReadinessOptions): () => Promise<boolean> {
+  const { clock, verified } = options
   const probes = options.checks.map(each => new Probe(each, options))
   let running: Promise<boolean> | undefined
+  let last: { readonly answer: boolean; readonly until: number } | undefined
 
   async function round(): Promise<boolean> {
     const problems = (await Promise.all(probes.map(probe => probe.run()))).filter(each => each !== undefined)
     for (const problem of problems) options.failed(problem)
-    return problems.length === 0
+    const answer = problems.length === 0
+    if (verified) last = { answer, until: clock.monotonic() + answerMs }
+    return answer
   }
 
   return () => {
-    running ??= round().finally(() => {
+    if (running) return running
+    if (last && clock.monotonic() < last.until) return Promise.resolve(last.answer)
+    running = round().finally(() => {
       running = undefined
     })
     return running
@@ -58,107 +62,41 @@ class Probe {
   }
 
   /** Why it failed, or undefined. */
-  run(): Promise<string | undefined> {
+  run(): Promise<Problem> {
     const { check, periodSeconds, timeoutSeconds } = this.#check
     return periodSeconds === 0 ? this.#poll() : attempt(check, timeoutSeconds * 1000, this.#options)
   }
 
-  async #poll(): Promise<string | undefined> {
+  /** Tries start on a grid. One that takes longer is followed at once by the next; steps missed meanwhile are left out. */
+  async #poll(): Promise<Problem> {
     const { clock, aggressiveTryMs } = this.#options
-    const deadline = clock.monotonic() + aggressive.totalMs
-    for (let failures = 1; ; failures++) {
+    const { everyMs, totalMs } = aggressive
+    const end = clock.monotonic() + totalMs
+    let due = clock.monotonic() + everyMs
+    let failures = 0
+    let lastProblem: Problem
+    for (;;) {
       const problem = await attempt(this.#check.check, aggressiveTryMs, this.#options)
-      this.#successes = problem === undefined ? this.#successes + 1 : 0
-      if (this.#successes >= this.#check.successThreshold) return undefined
-      if (problem === undefined) failures = 0
-      if (clock.monotonic() + aggressive.everyMs >= deadline) {
-        return `aggressive probe error (failed ${failures} times): ${problem ?? 'too few successes'}\ncontext deadline exceeded`
+      if (problem === undefined) {
+        this.#successes++
+        if (this.#successes >= this.#check.successThreshold) return undefined
+      } else {
+        this.#successes = 0
+        failures++
+        lastProblem = problem
       }
-      await new Promise<void>(resolve => clock.after(aggressive.everyMs, resolve))
+      const now = clock.monotonic()
+      if (now >= end) break
+      await pause(clock, due - now)
+      due += everyMs * (1 + Math.max(0, Math.floor((now - due) / everyMs)))
     }
+    const over = 'context deadline exceeded'
+    return lastProblem === undefined
+      ? over
+      : `aggressive probe error (failed ${failures} times): ${lastProblem}\n${over}`
   }
 }
 
-/** One try within `timeoutMs` (0 = none); resolves to why it failed. */
-function attempt(check: Check, timeoutMs: number, options: ReadinessOptions): Promise<string | undefined> {
-  switch (check.kind) {
-    case 'none':
-      return Promise.resolve('no probe found')
-    case 'exec':
-      return Promise.resolve('exec probe not supported')
-    case 'grpc':
-      return Promise.resolve('grpc probe not supported by this version')
-    case 'tcp':
-      return connected(check.host, check.port, timeoutMs, options, (_socket, done) => done(undefined))
-    case 'http':
-      return connected(check.host, check.port, timeoutMs, options, (socket, done) => get(check, socket, done))
-  }
-}
-
-/** Connects, lets `use` have the socket, and closes it, all within the time. */
-function connected(
-  host: string,
-  port: number,
-  timeoutMs: number,
-  options: ReadinessOptions,
-  use: (socket: Socket, done: (problem: string | undefined) => void) => void,
-): Promise<string | undefined> {
-  return new Promise(resolve => {
-    let socket: Socket | undefined
-    let giveUp = (): void => {}
-    const finish = (problem: string | undefined): void => {
-      stopTimer()
-      giveUp()
-      socket?.destroy()
-      resolve(problem)
-    }
-    const stopTimer =
-      timeoutMs > 0 ? options.clock.after(timeoutMs, () => finish(`dial ${host}:${port}: i/o timeout`)) : () => {}
-    try {
-      giveUp = options.dial(
-        host,
-        port,
-      )(outcome => {
-        if (outcome instanceof Fault) {
-          finish(outcome.message)
-          return
-        }
-        socket = outcome.socket
-        socket.on('error', () => {})
-        use(socket, finish)
-      })
-    } catch (error) {
-      finish(`dial ${host}:${port}: ${describe(error)}`)
-    }
-  })
-}
-
-function get(
-  check: Extract<Check, { kind: 'http' }>,
-  socket: Socket,
-  done: (problem: string | undefined) => void,
-): void {
-  // The declared Host and User-Agent lose, as in the Go proxy: who probes is part of what the container may rely on.
-  const declared = check.headers.filter(([name]) => !['host', 'user-agent'].includes(name.toLowerCase())).flat()
-  const fields = ['Host', `${check.host}:${check.port}`, 'User-Agent', 'kube-probe//', 'Accept-Encoding', 'gzip']
-  const failed = (error: unknown): void =>
-    done(`Get "http://${check.host}:${check.port}/${check.path}": ${describe(error)}`)
-  // What was declared may be unfit to be sent; that fails the probe and not the process.
-  try {
-    const ask = request({
-      createConnection: () => socket,
-      method: 'GET',
-      path: `/${check.path}`,
-      headers: [...fields, 'Connection', 'close', ...declared],
-    })
-    ask.on('response', answer => {
-      const status = answer.statusCode ?? 0
-      answer.resume()
-      done(status >= 200 && status < 400 ? undefined : `HTTP probe did not respond Ready, got status code: ${status}`)
-    })
-    ask.on('error', failed)
-    ask.end()
-  } catch (error) {
-    failed(error)
-  }
+async function pause(clock: Clock, ms: number): Promise<void> {
+  if (ms > 0) await new Promise<void>(resolve => clock.after(ms, resolve))
 }

@@ -156,6 +156,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       checks: config.readiness,
       dial: judge ? () => dialer.dial : plainDial,
       clock,
+      verified: judge !== undefined,
+      http2AutoDetection: config.http2AutoDetection,
       aggressiveTryMs: judge ? 1_000 : 100,
       failed: text => options.writeError(`${text}\n`),
     })
