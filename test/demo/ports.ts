@@ -1,0 +1,35 @@
+import { createServer } from 'node:net'
+import t from 'tap'
+import { demoPorts, requireFree } from '../../src/demo/ports.ts'
+import { complaint } from '../support/outcome.ts'
+import { freePorts } from '../support/process.ts'
+import { listen } from '../support/sockets.ts'
+
+t.test('seven in a row', async t => {
+  const want = (first: number) => Array.from({ length: 7 }, (_, i) => first + i)
+  t.same(Object.values(demoPorts(undefined)), want(18080))
+  t.same(Object.values(demoPorts('1024')), want(1024))
+  t.same(Object.values(demoPorts('65529')), want(65529))
+})
+
+t.test('what leaves no room is refused with what is wanted', async t => {
+  for (const base of ['', '0', '1023', '65530', '99999', '-5', '1e4', ' 2000', '0x1000', '18080.5', 'x']) {
+    const message = `postern demo: --port-base: want a number from 1024 to 65529, got "${base}"`
+    t.equal(
+      complaint(() => demoPorts(base)),
+      message,
+    )
+  }
+})
+
+t.test('the first taken port is told', async t => {
+  const free = await freePorts(2)
+  t.equal(await requireFree(free), undefined)
+  t.equal(await requireFree(free), undefined, 'and looking takes none')
+  const taken = await listen(t, createServer())
+  const [first = 0, second = 0] = free
+  await t.rejects(requireFree([first, taken, second]), {
+    code: 'bind-failed',
+    message: `port ${taken} is taken: stop what holds it, or choose others with --port-base N`,
+  })
+})

@@ -1,0 +1,64 @@
+import { createServer } from 'node:net'
+import t from 'tap'
+import { impostors } from '../../src/demo/function.ts'
+import { requireFree } from '../../src/demo/ports.ts'
+import { type DemoOptions, runDemo } from '../../src/demo/run.ts'
+import { listen } from '../support/sockets.ts'
+
+/** Seven free ports in a row, below those that the system hands out. */
+async function portBase(): Promise<string> {
+  for (;;) {
+    const base = 10_000 + 7 * Math.floor(Math.random() * 3_000)
+    const row = Array.from({ length: 7 }, (_, i) => base + i)
+    const free = await requireFree(row).then(
+      () => true,
+      () => false,
+    )
+    if (free) return String(base)
+  }
+}
+
+async function run(options: Partial<DemoOptions>) {
+  let text = ''
+  const good = await runDemo({
+    portBase: await portBase(),
+    exit: true,
+    json: false,
+    colour: false,
+    write: part => {
+      text += part
+    },
+    stopped: Promise.resolve(),
+    ...options,
+  })
+  return { good, text }
+}
+
+t.test('the tour is good, says so, and stays until the visitor goes', async t => {
+  const { good, text } = await run({ exit: false })
+  t.equal(good, true)
+  t.match(text, /^SYNTHETIC evidence throughout/)
+  t.match(text, 'All as it should be.')
+  t.match(text, /Everything stays up until Ctrl-C.*leaving\n$/s)
+  for (const { name } of impostors) t.match(text, `ok in the function's place: ${name}`)
+})
+
+t.test('an impostor that is stopped by another rule than it should be makes it bad', async t => {
+  const wrong = impostors.find(({ rule }) => rule === 'debug')
+  if (wrong) Object.assign(wrong, { rule: 'mrsigner' })
+  t.teardown(() => wrong && Object.assign(wrong, { rule: 'debug' }))
+  const { good, text } = await run({})
+  t.equal(good, false)
+  t.match(text, /^!! in the function's place: the function in a debug enclave +502, refused by debug, 0 bytes$/m)
+  t.match(text, 'should have been: 502, refused by mrsigner, 0 bytes')
+  t.match(text, 'NOT as it should be')
+})
+
+t.test('a taken port or an unusable base ends it before anything starts', async t => {
+  const taken = await listen(t, createServer())
+  await t.rejects(run({ portBase: String(taken) }), {
+    code: 'bind-failed',
+    message: new RegExp(`^port ${taken} is taken`),
+  })
+  await t.rejects(run({ portBase: '1' }), { code: 'usage' })
+})

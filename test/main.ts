@@ -1,0 +1,140 @@
+// The process itself; what it does once it runs is told by the tests of test/e2e.
+
+import { spawn } from 'node:child_process'
+import t from 'tap'
+import { ask, choosePorts, environment, postern, start, until } from './support/process.ts'
+import { startContainer } from './support/process-inside.ts'
+
+/** A module that Node loads before the program. */
+const first = (text: string): string[] => ['--import', `data:text/javascript,${encodeURIComponent(text)}`]
+const hurried = first(
+  `import { drainDefaults } from '${new URL('../src/gate/drain.ts', import.meta.url).href}'
+   Object.assign(drainDefaults, { quietMs: 200 })`,
+)
+
+t.test('a drained process ends with 0, a hurried one with 1', async t => {
+  const cases: [name: string, signals: NodeJS.Signals[], code: number][] = [
+    ['TERM', ['SIGTERM'], 0],
+    ['INT', ['SIGINT'], 0],
+    ['TERM twice', ['SIGTERM', 'SIGTERM'], 1],
+  ]
+  for (const [name, signals, code] of cases) {
+    t.test(name, async t => {
+      const ports = await choosePorts()
+      await startContainer(t, ports.user)
+      const proxy = start(t, ['proxy', '--policy', 'compatible'], { env: environment(ports), node: hurried })
+      await until('it serves', () => proxy.stdout().includes('Starting http server main:'))
+      for (const [i, signal] of signals.entries()) {
+        if (i > 0) await until('the first is heard', () => proxy.stdout().includes('Received TERM'))
+        proxy.signal(signal)
+      }
+      t.match(await proxy.exit, { code, signal: null })
+      t.equal(proxy.stderr(), '')
+    })
+  }
+})
+
+t.test('what still holds the process a second after the last close is named and left behind', async t => {
+  const ports = await choosePorts()
+  const node = [...hurried, ...first(`setTimeout(() => { setInterval(() => {}, 1e6) }, 1)`)]
+  const proxy = start(t, ['proxy', '--policy', 'compatible'], { env: environment(ports), node })
+  await until('it serves', () => proxy.stdout().includes('Starting http server main:'))
+  proxy.signal('SIGTERM')
+  t.match(await proxy.exit, { code: 0, signal: null })
+  t.match(proxy.stderr(), /^still open at exit: .*Timeout.*\n$/)
+})
+
+t.test('an error that nobody caught is told by its class and by our own lines alone', async t => {
+  const thrown: [name: string, text: string, line: RegExp][] = [
+    [
+      'an Error',
+      `throw Object.assign(new TypeError('canary'), { rawPacket: 'canary' })`,
+      /^internal error: TypeError\n/,
+    ],
+    [
+      'one with a code',
+      `throw Object.assign(new Error('canary'), { code: 'ECANARY0' })`,
+      /^internal error: ECANARY0\n/,
+    ],
+    ['no error at all', `throw 'canary'`, /^internal error: string\n$/],
+    [
+      'a promise',
+      `Promise.reject(new RangeError('canary\\n    at canary (canary:1:1)'))`,
+      /^internal error: RangeError\n/,
+    ],
+  ]
+  for (const [name, text, line] of thrown) {
+    t.test(name, async t => {
+      const node = first(`setImmediate(function somewhere() { setTimeout(() => { ${text} }, 300) })`)
+      const proxy = start(t, ['proxy', '--policy', 'compatible'], { env: environment(await choosePorts()), node })
+      t.match(await proxy.exit, { code: 1, signal: null })
+      t.match(proxy.stderr(), line)
+      t.notMatch(
+        proxy
+          .stderr()
+          .replaceAll('ECANARY0', '')
+          .replace(/data:text\S*/g, ''),
+        /canary/i,
+      )
+    })
+  }
+})
+
+t.test('frames are those of our files, without where they lie', async t => {
+  const env = environment(await choosePorts())
+  const node = first(
+    `import { systemClock } from '${new URL('../src/base/clock.ts', import.meta.url).href}'
+     systemClock.every = () => { throw new Error('canary') }`,
+  )
+  const proxy = start(t, ['proxy', '--policy', 'compatible'], { env, node })
+  t.match(await proxy.exit, { code: 1, signal: null })
+  t.match(proxy.stderr(), /^internal error: Error\n/)
+  t.match(proxy.stderr(), /\(?src\/\S+\.ts:\d+:\d+/)
+  t.notMatch(proxy.stderr().replace(/data:text\S*/g, ''), /canary|file:|\/src\//)
+})
+
+t.test('readers of its output may go away', async t => {
+  const ports = await choosePorts()
+  const env = { PATH: process.env['PATH'], ...environment(ports) }
+  const child = spawn(process.execPath, [postern, 'proxy', '--policy', 'compatible'], { env })
+  t.teardown(() => child.kill('SIGKILL'))
+  let ended = false
+  child.on('exit', () => {
+    ended = true
+  })
+  await new Promise(resolve => child.stdout.once('data', resolve))
+  child.stdout.destroy()
+  child.stderr.destroy()
+  const port = ports.admin
+  await until('the side port answers', async () => (await ask(port).catch(() => undefined))?.status === 404)
+  // Each call writes a line to nobody.
+  await ask(port, { path: '/wait-for-drain' })
+  t.match(await ask(port), { status: 404 })
+  t.notOk(ended)
+})
+
+t.test('the demo runs and ends', async t => {
+  const demo = start(t, ['demo', '--exit', '--json', '--port-base', '17010'])
+  const { code } = await demo.exit
+  if (code === 0) t.match(JSON.parse(demo.stdout()), { synthetic: true, good: true })
+  else t.match(demo.stderr(), /^port \d+ is taken/)
+})
+
+t.test('the commands', async t => {
+  const cases: [args: string[], code: number, out: RegExp, err: RegExp][] = [
+    [['--version'], 0, /^postern \d+\.\d+\.\d+\n$/, /^$/],
+    [['--help'], 0, /^postern: /, /^$/],
+    [['proxy', '--policy', 'x', '--engine', 'none'], 64, /^$/, /no engine "none"; there is undici\n$/],
+    [['nothing'], 64, /^$/, /see postern --help\n$/],
+    [['demo', '--exit', '--port-base', 'x'], 64, /^$/, /--port-base/],
+    [['proxy', '--policy', 'confidential'], 1, /^$/, /^policy confidential: /],
+  ]
+  for (const [args, code, out, err] of cases) {
+    t.test(args.join(' '), async t => {
+      const command = start(t, args)
+      t.match(await command.exit, { code, signal: null })
+      t.match(command.stdout(), out)
+      t.match(command.stderr(), err)
+    })
+  }
+})
