@@ -6,7 +6,10 @@ import { systemClock } from './base/clock.ts'
 import { describe, Fault } from './base/errors.ts'
 import { type Parsed, parseCommand, type Verb } from './cli/args.ts'
 import { loadPolicy } from './config/policy.ts'
-import { readProxyConfig } from './config/proxy.ts'
+import { readLogging, readProxyConfig } from './config/proxy.ts'
+import { logFailure } from './proxy/failure.ts'
+import { openLog } from './proxy/log.ts'
+import type { RunningProxy } from './proxy/proxy.ts'
 
 const verbs: readonly Verb[] = [
   {
@@ -54,24 +57,36 @@ async function proxy({ values }: Parsed): Promise<void> {
   const engine = values['engine'] ?? 'undici'
   if (engine !== 'undici') throw new Fault('usage', `postern proxy: no engine "${engine}"; there is undici`)
   const { policy, digest } = loadPolicy(String(values['policy']), path => readFileSync(path))
-  const config = readProxyConfig(name => process.env[name], policy, Object.keys(process.env))
-  // Loaded after the configuration stands: a mistake in it is told at once.
-  const [{ startProxy }, { makeUndiciEngine }, { demoProxy }] = await Promise.all([
-    import('./proxy/proxy.ts'),
-    import('./engine/undici.ts'),
-    import('./demo/enclaves.ts'),
-  ])
-  const running = await startProxy({
-    config,
-    policy,
-    policyDigest: digest,
-    makeEngine: makeUndiciEngine,
-    clock: systemClock,
+  const get = (name: string): string | undefined => process.env[name]
+  const out = {
     version: version(),
-    write: line => process.stdout.write(line),
-    writeError: line => process.stderr.write(line),
-    syntheticTee: demoProxy,
+    clock: systemClock,
+    write: (line: string): unknown => process.stdout.write(line),
+    writeError: (line: string): unknown => process.stderr.write(line),
+  }
+  const running = await start().catch(error => {
+    if (error instanceof Fault && logFailure(error, openLog({ ...out, ...readLogging(get) }))) process.exit(1)
+    throw error
   })
+
+  async function start(): Promise<RunningProxy> {
+    const config = readProxyConfig(get, policy, Object.keys(process.env))
+    // Loaded after the configuration stands: a mistake in it is told at once.
+    const [{ startProxy }, { makeUndiciEngine }, { demoProxy }] = await Promise.all([
+      import('./proxy/proxy.ts'),
+      import('./engine/undici.ts'),
+      import('./demo/enclaves.ts'),
+    ])
+    return startProxy({
+      ...out,
+      config,
+      policy,
+      policyDigest: digest,
+      makeEngine: makeUndiciEngine,
+      syntheticTee: demoProxy,
+    })
+  }
+
   let signals = 0
   const leave = (): void => {
     signals++

@@ -137,6 +137,20 @@ export function readProxyConfig(get: Get, policy: Policy, names: Iterable<string
   })
 }
 
+/** As much of the environment as a log needs, for telling why the rest of it cannot be used. Never throws. */
+export function readLogging(
+  get: Get,
+): Pick<ProxyConfig, 'logging'> & { serving: Record<'namespace' | 'revision' | 'pod', string> } {
+  return {
+    logging: readLogFormat(get('SERVING_LOGGING_CONFIG') ?? '', get('SERVING_LOGGING_LEVEL') ?? ''),
+    serving: {
+      namespace: get('SERVING_NAMESPACE') ?? '',
+      revision: get('SERVING_REVISION') ?? '',
+      pod: get('SERVING_POD') ?? '',
+    },
+  }
+}
+
 /** The policy's ceiling, which the host may lower; a host's "unlimited" is the ceiling. 0 is no limit. */
 function capped(asked: number, ceiling: number | undefined): number {
   const host = asked < 1 ? 0 : Math.min(asked, mostRequests)

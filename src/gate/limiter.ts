@@ -10,7 +10,7 @@ export interface Waiter {
 }
 
 /** Requests that may wait for each that may work. */
-const waitingPerWorking = 10
+export const waitingPerWorking = 10
 
 export class Limiter {
   readonly #working: number

@@ -5,7 +5,7 @@ import type { Server } from 'node:net'
 import type { QuoteSource } from '../attest/evidence.ts'
 import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
-import { type Log, makeLog } from '../base/log.ts'
+import type { Log } from '../base/log.ts'
 import { dangers, type Policy, weaknesses } from '../config/policy.ts'
 import type { ProxyConfig } from '../config/proxy.ts'
 import { makeDialer } from '../engine/dial.ts'
@@ -15,7 +15,7 @@ import { Drain, type DrainOptions, drainDefaults } from '../gate/drain.ts'
 import { makeGate } from '../gate/gate.ts'
 import { inbound } from '../gate/inbound.ts'
 import { newLife } from '../gate/life.ts'
-import { Limiter } from '../gate/limiter.ts'
+import { Limiter, waitingPerWorking } from '../gate/limiter.ts'
 import { misdirection } from '../gate/misdirection.ts'
 import { Stats, windowMs } from '../gate/stats.ts'
 import { answerProbe, notReady, ready } from '../health/probes.ts'
@@ -27,6 +27,7 @@ import { autoscalerServer, drainServer, metricsServer } from './admin.ts'
 import { Credentials } from './credentials.ts'
 import { chooseSource, openTee } from './identity.ts'
 import { bind, plainListener, tlsListener } from './listeners.ts'
+import { openLog } from './log.ts'
 import { makeJudge } from './upstream.ts'
 
 export interface ProxyOptions {
@@ -38,9 +39,9 @@ export interface ProxyOptions {
   readonly clock: Clock
   readonly version: string
   /** Where log lines go. */
-  readonly write: (line: string) => void
+  readonly write: (line: string) => unknown
   /** Where plain lines about failed readiness rounds go, as the Go proxy writes them. */
-  readonly writeError: (line: string) => void
+  readonly writeError: (line: string) => unknown
   readonly syntheticTee: (() => QuoteSource) | undefined
   /** Folders and times that tests move. */
   readonly attestationFolder?: string
@@ -56,8 +57,11 @@ export interface RunningProxy {
   abort(): Promise<void>
 }
 
-/** How long the first certificate may take. A quote is a round trip to another process, twice for the legacy extension. */
-const credentialMs = 60_000
+/**
+ * How long the first certificate may take. A quote is a round trip to another process, twice for the legacy extension;
+ * mounted files are there or are not.
+ */
+const credentialMs = { quoted: 60_000, mounted: 1_000 } as const
 
 /** How long tunnels may outlive the drain. */
 const tunnelMs = 60_000
@@ -76,16 +80,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     for (const [, close] of steps.splice(0).reverse()) await close()
   }
 
-  const log = makeLog({
-    level: config.logging.level,
-    common: {
-      commit: options.version,
-      'knative.dev/key': `${config.serving.namespace}/${config.serving.revision}`,
-      'knative.dev/pod': config.serving.pod,
-    },
-    clock,
-    write: options.write,
-  })
+  const log = openLog({ ...options, ...config })
+  if (config.logging.unparsable) {
+    log.warn('Failed to parse logging config - using default zap production config')
+  }
 
   try {
     // Who we are, before any port is open: a policy that cannot be kept must not even look alive.
@@ -98,7 +96,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     const limiter = new Limiter(config.concurrency)
     const stats = new Stats(clock)
     const deadlines = new Deadlines(config.timeouts, clock)
-    const servers: Server[] = []
+    const servers = new Map<string, Server>()
     const metrics = makeMetrics({
       observability: config.observability,
       serving: config.serving,
@@ -129,7 +127,9 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       weaknesses: weaknesses(policy),
     })
     if (config.concurrency > 0) {
-      log.info('Queue container is starting with a limit', { concurrency: config.concurrency })
+      const [depth, most] = [config.concurrency * waitingPerWorking, config.concurrency]
+      const parameters = `{QueueDepth:${depth}, MaxConcurrency:${most}, InitialCapacity:${most}}`
+      log.info(`Queue container is starting with BreakerParams = queue.BreakerParams${parameters}`)
     }
 
     const credentials = new Credentials()
@@ -210,7 +210,13 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     }
     const side = async (server: Server, port: number, name: string): Promise<void> => {
       await listen(server, port, name)
-      steps.push([name, () => closeServer(server)])
+      steps.push([
+        name,
+        () => {
+          log.info(`Shutting down server: ${name}`)
+          return closeServer(server)
+        },
+      ])
     }
     await side(drainServer(drain, metrics, log), config.ports.admin, 'admin')
     await side(autoscalerServer(config.serving.pod, stats), config.ports.autoscaler, 'metrics')
@@ -221,23 +227,21 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     const stopTicks = clock.every(windowMs, () => stats.tick())
     steps.push(['stats', stopTicks])
 
-    const counted = (server: Server): Server => {
+    const open = async (server: Server, port: number, name: string): Promise<void> => {
       server.on('connection', socket => {
         connectionCount++
         socket.on('close', () => connectionCount--)
       })
-      servers.push(server)
-      return server
+      servers.set(name, server)
+      await listen(server, port, name)
+      steps.push([name, () => stopListening(server)])
     }
     steps.push(['engine', () => engine.destroy()])
-    const main = counted(plainListener(engine, config.maxConnections))
-    await listen(main, config.ports.serving, 'main')
-    steps.push(['main', () => stopListening(main)])
+    await open(plainListener(engine, config.maxConnections), config.ports.serving, 'main')
 
     if (source) {
       const tls = tlsListener(engine, config.maxConnections, config.tls)
-      await listen(counted(tls.server), config.ports.tls, 'main tls')
-      steps.push(['main tls', () => stopListening(tls.server)])
+      await open(tls.server, config.ports.tls, 'main tls')
       const keeper = new Keeper({
         source,
         clock,
@@ -255,7 +259,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       steps.push(['keeper', () => keeper.stop()])
       credentials.follow(keeper, tls)
       keeper.start()
-      await keeper.ready(credentialMs)
+      await keeper.ready(source.name === 'files' ? credentialMs.mounted : credentialMs.quoted)
     }
 
     life.to('serving')
@@ -267,7 +271,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
         log.info('Sleeping 30s to allow K8s propagation of non-ready state')
         await drain.term()
         life.to('closing')
-        for (const server of servers) stopListening(server)
+        for (const [name, server] of servers) {
+          log.info(`Shutting down server: ${name}`)
+          stopListening(server)
+        }
         engine.drain()
         // Requests end by their deadlines; tunnels have none that is short.
         await engine.drained()
