@@ -1,8 +1,10 @@
 // The two messages of grpc.health.v1.Health/Check by hand (one string, one enum), in gRPC's frames: one byte that says
 // compressed or not, four bytes of length.
 
+import { gunzipSync } from 'node:zlib'
 import { concat, Reader } from '../base/bytes.ts'
-import { Fault } from '../base/errors.ts'
+import { describe, Fault } from '../base/errors.ts'
+import { quoted } from './words.ts'
 
 /** A HealthCheckResponse is two bytes; whoever sends more than this is no health service. */
 export const maxMessageBytes = 4096
@@ -11,7 +13,7 @@ export const frameHeadBytes = 5
 
 export type Reading =
   | { readonly status: string }
-  | { readonly code: 'Internal' | 'ResourceExhausted'; readonly text: string }
+  | { readonly code: 'Internal' | 'ResourceExhausted' | 'Unimplemented'; readonly text: string }
 
 /** A framed HealthCheckRequest. */
 export function healthRequest(service: string): Uint8Array {
@@ -26,8 +28,11 @@ function varint(value: number): number[] {
   return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...varint(value >>> 7)]
 }
 
-/** Reads the body of the answer: exactly one frame with one HealthCheckResponse. Complaints are grpc-go's. */
-export function readHealthResponse(body: Uint8Array): Reading {
+/**
+ * Reads the body of the answer: exactly one frame with one HealthCheckResponse. Complaints are grpc-go's.
+ * @param encoding of compressed messages; '' where none was named
+ */
+export function readHealthResponse(body: Uint8Array, encoding: string): Reading {
   if (body.length === 0) {
     return internal('cardinality violation: received no response message from non-server-streaming RPC')
   }
@@ -41,14 +46,28 @@ export function readHealthResponse(body: Uint8Array): Reading {
     return { code: 'ResourceExhausted', text }
   }
   if (length > reader.left) return internal('unexpected EOF')
-  // We never offer to take gzip's place by asking for it, but grpc-go announces that it could.
-  if (format === 1) return internal('grpc: compressed flag set with identity or empty encoding')
-  const message = reader.sub(length, 'message')
+  const payload = reader.take(length, 'message')
   if (reader.left > 0) {
     return internal('cardinality violation: expected <EOF> for non server-streaming RPCs, but received another message')
   }
+  if (format === 0) return readPayload(payload)
+  if (encoding === '' || encoding === 'identity') {
+    return internal('grpc: compressed flag set with identity or empty encoding')
+  }
+  if (encoding !== 'gzip') {
+    const text = `grpc: Decompressor is not installed for grpc-encoding ${quoted(encoding)}`
+    return { code: 'Unimplemented', text }
+  }
   try {
-    return { status: servingStatus(message) }
+    return readPayload(new Uint8Array(gunzipSync(payload, { maxOutputLength: maxMessageBytes })))
+  } catch (error) {
+    return internal(`grpc: failed to decompress the received message: ${describe(error)}`)
+  }
+}
+
+function readPayload(payload: Uint8Array): Reading {
+  try {
+    return { status: servingStatus(new Reader(payload, 'upstream-malformed')) }
   } catch (error) {
     if (!(error instanceof Fault)) throw error
     return internal('grpc: failed to unmarshal the received message: proto: cannot parse invalid wire-format data')

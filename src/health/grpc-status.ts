@@ -51,9 +51,17 @@ export function notGrpc(status: number, type: string | undefined, fail: Fail): P
   return fail(httpCodes[status] ?? 'Unknown', text)
 }
 
-/** @param body of the whole answer; without trailers it ended too early */
-export function verdict(body: Uint8Array, trailers: IncomingHttpHeaders | undefined, fail: Fail): Problem {
-  const reading = readHealthResponse(body)
+export interface Answered {
+  /** The whole body. */
+  readonly body: Uint8Array
+  /** How messages are compressed. */
+  readonly encoding: string | undefined
+  /** Without them the answer ended too early. */
+  readonly trailers: IncomingHttpHeaders | undefined
+}
+
+export function verdict({ body, encoding = '', trailers }: Answered, fail: Fail): Problem {
+  const reading = readHealthResponse(body, encoding)
   if ('code' in reading && body.length > 0) return fail(reading.code, reading.text)
   if (trailers === undefined) return fail('Internal', 'server closed the stream without sending trailers')
   const status = single(trailers['grpc-status'])

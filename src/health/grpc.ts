@@ -88,19 +88,22 @@ function call(
   )
   const chunks: Uint8Array[] = []
   let bytes = 0
+  let encoding: string | undefined
   let trailers: IncomingHttpHeaders | undefined
   let ended = false
+  const judge = (): Problem => verdict({ body: concat(...chunks), encoding, trailers }, fail)
   stream.on('response', (headers, flags) => {
     const last = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
     const type = headers['content-type']
     if (!isGrpc(type)) done(notGrpc(headers[':status'] ?? 0, type, fail))
     else if (last) trailers = headers
+    encoding = [headers['grpc-encoding']].flat()[0]
   })
   stream.on('data', (chunk: Uint8Array) => {
     chunks.push(chunk)
     bytes += chunk.length
     // Enough to know that it is too much.
-    if (bytes > frameHeadBytes + maxMessageBytes) done(verdict(concat(...chunks), trailers, fail))
+    if (bytes > frameHeadBytes + maxMessageBytes) done(judge())
   })
   stream.on('trailers', headers => {
     trailers = headers
@@ -112,7 +115,7 @@ function call(
   stream.on('close', () => {
     const reset = stream.rstCode ?? 0
     // Node also ends a stream that the other side cancelled, and cancels those of a connection that is lost.
-    if (trailers || (ended && reset === 0)) done(verdict(concat(...chunks), trailers, fail))
+    if (trailers || (ended && reset === 0)) done(judge())
     else if (session.destroyed || socket.destroyed) lost()
     else done(wasReset(reset, fail))
   })

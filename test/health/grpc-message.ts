@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { healthRequest, maxMessageBytes, readHealthResponse } from '../../src/health/grpc-message.ts'
 
@@ -24,7 +25,7 @@ const readings: [name: string, body: string, expected: string][] = [
   ['fields of each kind', '00 00000015 1005 190000000000000000 1500000000 1a0161 0801', 'SERVING'],
 ]
 for (const [name, body, status] of readings) {
-  t.test(`${name}: ${status}`, async t => t.same(readHealthResponse(bytes(body)), { status }))
+  t.test(`${name}: ${status}`, async t => t.same(readHealthResponse(bytes(body), ''), { status }))
 }
 
 const malformed = 'grpc: failed to unmarshal the received message: proto: cannot parse invalid wire-format data'
@@ -46,12 +47,34 @@ const complaints: [name: string, body: string, text: string][] = [
   ['a number that does not end', '00 0000000c 08ffffffffffffffffffffff', malformed],
 ]
 for (const [name, body, text] of complaints) {
-  t.test(`${name} is refused`, async t => t.same(readHealthResponse(bytes(body)), { code: 'Internal', text }))
+  t.test(`${name} is refused`, async t => t.same(readHealthResponse(bytes(body), ''), { code: 'Internal', text }))
 }
 
 t.test('a message that would be too large', async t => {
-  t.same(readHealthResponse(bytes('00 ff000002 0801')), {
+  t.same(readHealthResponse(bytes('00 ff000002 0801'), ''), {
     code: 'ResourceExhausted',
     text: `grpc: received message larger than max (4278190082 vs. ${maxMessageBytes})`,
+  })
+})
+
+const compressed = (payload: Uint8Array): Uint8Array => {
+  const packed = gzipSync(payload)
+  const head = Buffer.from([1, 0, 0, 0, 0])
+  head.writeUInt32BE(packed.length, 1)
+  return new Uint8Array(Buffer.concat([head, packed]))
+}
+
+t.test('gzip is what we said that we take', async t => {
+  const body = compressed(Uint8Array.of(8, 1))
+  t.same(readHealthResponse(body, 'gzip'), { status: 'SERVING' })
+  t.same(readHealthResponse(body, 'br'), {
+    code: 'Unimplemented',
+    text: 'grpc: Decompressor is not installed for grpc-encoding "br"',
+  })
+  const text = 'grpc: failed to decompress the received message: '
+  t.same(readHealthResponse(bytes('01 00000002 0801'), 'gzip'), { code: 'Internal', text: `${text}Z_DATA_ERROR` })
+  t.same(readHealthResponse(compressed(new Uint8Array(maxMessageBytes + 1)), 'gzip'), {
+    code: 'Internal',
+    text: `${text}ERR_BUFFER_TOO_LARGE`,
   })
 })

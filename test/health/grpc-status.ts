@@ -81,12 +81,12 @@ const verdicts: [
   ],
 ]
 for (const [name, body, trailers, text] of verdicts) {
-  t.test(name, async t => t.equal(verdict(body, trailers, fail), text))
+  t.test(name, async t => t.equal(verdict({ body, encoding: undefined, trailers }, fail), text))
 }
 
 t.test('an answer without trailers', async t => {
   const text = failed('Internal', 'server closed the stream without sending trailers')
-  t.equal(verdict(message(1), undefined, fail), text)
+  t.equal(verdict({ body: message(1), encoding: undefined, trailers: undefined }, fail), text)
 })
 
 t.test('gRPC is known by its type', async t => {

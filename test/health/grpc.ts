@@ -1,6 +1,7 @@
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import { createServer as createNetServer, type Socket } from 'node:net'
 import { createServer as createTlsServer, connect as tlsConnect } from 'node:tls'
+import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { makeDialer } from '../../src/engine/dial.ts'
 import { probeGrpc } from '../../src/health/grpc.ts'
@@ -121,6 +122,17 @@ for (const [name, headers, text] of bare) {
     t.equal(await asker(port).answer, text)
   })
 }
+
+t.test('a service that compresses', async t => {
+  const { port } = await service(t, stream => {
+    const head = { ':status': 200, 'content-type': 'application/grpc', 'grpc-encoding': 'gzip' }
+    stream.respond(head, { waitForTrailers: true })
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+    const packed = gzipSync(Uint8Array.of(8, 1))
+    stream.end(Buffer.concat([Uint8Array.of(1, 0, 0, 0, packed.length), packed]))
+  })
+  t.equal(await asker(port).answer, undefined)
+})
 
 t.test('a service that ends without trailers', async t => {
   const { port } = await service(t, stream => {
