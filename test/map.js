@@ -4,6 +4,8 @@ const special = {
   'test/attest/intel.ts': ['src/attest/verify.ts', 'src/attest/collateral.ts'],
   'test/attest/real.ts': ['src/attest/verify.ts'],
   'test/attest/libraries.ts': ['src/attest/verify.ts'],
+  'test/engine/conformance.ts': [],
+  'test/engine/undici.ts': ['src/engine/undici.ts', 'src/engine/undici/early.ts', 'src/engine/undici/exchange.ts'],
   'test/gate/order.ts': ['src/gate/gate.ts'],
 }
 

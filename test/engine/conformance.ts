@@ -5,8 +5,10 @@ import type { MakeEngine } from '../../src/engine/engine.ts'
 import type { Gaps, Subject } from '../support/engine.ts'
 import { entries } from '../support/engine-doors.ts'
 import { aborts, order } from '../support/engine-ends.ts'
-import { framing, heads, smuggling } from '../support/engine-messages.ts'
+import { framing, heads } from '../support/engine-messages.ts'
 import { orders, pool, verdicts } from '../support/engine-pool.ts'
+import { smuggling } from '../support/engine-smuggling.ts'
+import { truncation } from '../support/engine-truncation.ts'
 import { life, tunnels } from '../support/engine-tunnels.ts'
 
 const chapters: readonly [name: string, chapter: (t: Test, subject: Subject) => void][] = [
@@ -17,6 +19,7 @@ const chapters: readonly [name: string, chapter: (t: Test, subject: Subject) => 
   ['aborts', aborts],
   ['pool', pool],
   ['verdicts', verdicts],
+  ['truncation', truncation],
   ['orders', orders],
   ['tunnels', tunnels],
   ['life', life],
@@ -31,4 +34,12 @@ export function engineConformance(t: Test, name: string, makeEngine: MakeEngine,
   for (const [chapter, run] of chapters) {
     t.test(`${name}: ${chapter}`, async t => run(t, subject))
   }
+}
+
+// By itself this file has no engine to test; it is run with the others all the same.
+if (import.meta.main) {
+  const { default: tap } = await import('tap')
+  tap.test('the suite has chapters, each with a name of its own', async t => {
+    t.equal(new Set(chapters.map(([name]) => name)).size, chapters.length)
+  })
 }

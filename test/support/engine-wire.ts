@@ -47,6 +47,8 @@ export class Watch {
         settle()
         reject(new Error(`never came: ${what}`))
       }, patienceMs)
+      // Who has stopped asking holds nobody up.
+      timer.unref()
       this.#waiting.add(again)
       again()
     })

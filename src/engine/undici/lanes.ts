@@ -4,7 +4,7 @@
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { Client, type Dispatcher } from 'undici'
-import { Fault } from '../../base/errors.ts'
+import { Fault, systemCode } from '../../base/errors.ts'
 import type { Verdict } from '../../gate/contract.ts'
 import type { Dialer, Link } from '../dial.ts'
 import { limits } from '../engine.ts'
@@ -64,7 +64,7 @@ export class Lane {
     return this.#served > 1 && this.#socket?.bytesRead === this.#bytesBefore
   }
 
-  /** True where the connection ended with an error. */
+  /** True where the connection ended with an error of its own, not with one of undici's. */
   get broken(): boolean {
     return this.#broken
   }
@@ -85,8 +85,8 @@ export class Lane {
     this.#served = 1
     this.#bytesBefore = 0
     this.#broken = false
-    link.socket.once('error', () => {
-      this.#broken = true
+    link.socket.once('error', error => {
+      this.#broken = !systemCode(error)?.startsWith('UND_')
     })
     return withoutConnectionLine(link.socket)
   }

@@ -1,0 +1,169 @@
+import { createHash } from 'node:crypto'
+import t from 'tap'
+import { systemClock } from '../../src/base/clock.ts'
+import { compatible, demo } from '../../src/config/policies.ts'
+import { type Policy, readPolicy } from '../../src/config/policy.ts'
+import { demoFunction, demoProxy, demoStranger } from '../../src/demo/enclaves.ts'
+import { demoCredential } from '../../src/demo/function.ts'
+import type { Finding, Judge } from '../../src/engine/dial.ts'
+import type { Credential } from '../../src/identity/credential.ts'
+import { generateKey, type KeyPair, selfSigned } from '../../src/identity/x509.ts'
+import { makeJudge, type UpstreamOptions } from '../../src/proxy/upstream.ts'
+import { dates, makeIntermediate, makeLeaf, makeRoot, start } from '../support/identity.ts'
+
+type Own = UpstreamOptions['own']
+
+const stranger: Own = { mrenclave: undefined, leafSha256s: new Set(), credential: () => undefined }
+const clock = { ...systemClock, now: () => start }
+const policyDigest = 'd'.repeat(64)
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
+
+const read = (text: string): Policy => readPolicy(new TextEncoder().encode(text), 'test')
+
+const withUpstream = (upstream: object): Policy =>
+  read(
+    JSON.stringify({
+      version: 1,
+      name: 'test',
+      identity: { source: 'files', dangerAcceptForeignKey: true },
+      upstream: { maxConnectionAgeSeconds: 60, ...upstream },
+    }),
+  )
+
+function judgeOf(policy: Policy, own: Partial<Own> = {}, time = clock): Judge {
+  const judge = makeJudge({ policy, policyDigest, clock: time, own: { ...stranger, ...own } })
+  if (!judge) throw new Error('this policy judges')
+  return judge
+}
+
+/** 'accepted', or the rules that were broken. */
+const verdict = (finding: Finding): string =>
+  finding.accepted ? 'accepted' : finding.reasons.map(({ rule }) => rule).join()
+
+t.test('a plaintext upstream has no judge', async t => {
+  t.equal(makeJudge({ policy: read(compatible), policyDigest, clock, own: stranger }), undefined)
+})
+
+t.test('attested', async t => {
+  const [leaf] = (await demoCredential(demoFunction())).chain
+  const now = systemClock
+  const policy = read(demo)
+  const rows: [name: string, own: Partial<Own>, want: string][] = [
+    ["the policy's enclave", {}, 'accepted'],
+    ['our own leaf', { leafSha256s: new Set([sha256(leaf)]) }, 'own-certificate'],
+    ['our own measurement', { mrenclave: Buffer.from(demoFunction().mrenclave).toString('hex') }, 'own-measurement'],
+  ]
+  for (const [name, own, want] of rows) {
+    t.test(`${name}: ${want}`, async t => t.equal(verdict(await judgeOf(policy, own, now).judge([leaf])), want))
+  }
+  t.test('somebody else', async t => {
+    const [other] = (await demoCredential(demoStranger())).chain
+    t.equal(verdict(await judgeOf(policy, {}, now).judge([other])), 'mrenclave')
+    const [proxy] = (await demoCredential(demoFunction(), 'proxy')).chain
+    t.equal(verdict(await judgeOf(policy, {}, now).judge([proxy])), 'role-proxy')
+  })
+  t.test('our own leaf counts from the moment that we show it', async t => {
+    const leafSha256s = new Set<string>()
+    const judge = judgeOf(policy, { leafSha256s }, now)
+    t.equal(verdict(await judge.judge([leaf])), 'accepted')
+    leafSha256s.add(sha256(leaf))
+    t.equal(verdict(await judge.judge([leaf])), 'own-certificate')
+  })
+  t.test('a verdict lasts no longer than the policy lets a connection grow old', async t => {
+    const before = Date.now()
+    const finding = await judgeOf(policy, {}, now).judge([leaf])
+    if (!finding.accepted) throw new Error('refused')
+    t.ok(finding.until <= Date.now() + 3_600_000)
+    t.ok(finding.until >= before)
+  })
+  t.test('without a root of synthetic evidence, hardware evidence is refused for want of collateral', async t => {
+    const text = demo.replace(/,\s*"dangerSyntheticRoot": "[^"]*"/, '').replace('"name": "demo"', '"name": "mine"')
+    t.equal(verdict(await judgeOf(read(text), {}, now).judge([leaf])), 'collateral-missing')
+  })
+})
+
+const pem = (der: Uint8Array): string =>
+  `-----BEGIN CERTIFICATE-----\n${Buffer.from(der).toString('base64')}\n-----END CERTIFICATE-----\n`
+
+t.test('ca', async t => {
+  const root = await makeRoot()
+  const middle = await makeIntermediate(root)
+  const policy = withUpstream({ mode: 'ca', ca: { bundle: pem(root.certificate), san: 'app.example.org' } })
+  const judge = judgeOf(policy)
+  t.match([judge.chainToContext, judge.policyDigest, judge.collateralGeneration()], [true, policyDigest, 0])
+  const good = await makeLeaf(root)
+  const rows: [name: string, chain: readonly [Uint8Array, ...Uint8Array[]], accepted: boolean][] = [
+    ["the root's leaf", [good], true],
+    ['a leaf with the intermediate that it needs', [await makeLeaf(middle), middle.certificate], true],
+    ['a leaf without it', [await makeLeaf(middle)], false],
+    ["another root's leaf", [await makeLeaf(await makeRoot())], false],
+    ['another name', [await makeLeaf(root, { dnsNames: ['other.example.org'] })], false],
+    ['an expired leaf', [await makeLeaf(root, { notBefore: start - 9000, notAfter: start - 5000 })], false],
+    ['nonsense', [Uint8Array.of(0x30, 0)], false],
+  ]
+  for (const [name, chain, accepted] of rows) {
+    t.test(`${name} is ${accepted ? 'accepted' : 'refused'}`, async t => {
+      t.equal((await judge.judge(chain)).accepted, accepted)
+    })
+  }
+  t.test('the verdict ends with the age of connections, or with the certificate where that is sooner', async t => {
+    t.match(await judge.judge([good]), { accepted: true, until: start + 60_000 })
+    const short = await makeLeaf(root, { notAfter: start + 5_000 })
+    t.match(await judge.judge([short]), { accepted: true, until: start + 5_000 })
+  })
+})
+
+t.test('pinned', async t => {
+  const key = generateKey()
+  const make = (pair: KeyPair = key, fields = dates): Promise<Uint8Array> =>
+    selfSigned({ subject: { commonName: 'app' }, key: pair, ...fields })
+  const hash = createHash('sha256').update(key.publicKey.export({ type: 'spki', format: 'der' }))
+  const judge = judgeOf(withUpstream({ mode: 'pinned', pins: [`sha256/${hash.digest('base64')}`] }))
+  t.equal(judge.chainToContext, false)
+  const rows: [name: string, leaf: Uint8Array, want: string][] = [
+    ['the pinned key', await make(), 'accepted'],
+    ['the pinned key in a new certificate', await make(key, { ...dates, notBefore: start - 1000 }), 'accepted'],
+    ['another key', await make(generateKey()), 'pin'],
+    [
+      'an expired certificate',
+      await make(key, { notBefore: start - 9000, notAfter: start - 5000 }),
+      'certificate-dates',
+    ],
+    ['one of the future', await make(key, { notBefore: start + 5000, notAfter: start + 9000 }), 'certificate-dates'],
+    ['nonsense', Uint8Array.of(1, 2, 3), 'certificate-malformed'],
+  ]
+  for (const [name, leaf, want] of rows) {
+    t.test(`${name}: ${want}`, async t => t.equal(verdict(await judge.judge([leaf])), want))
+  }
+})
+
+t.test('what we show ourselves', async t => {
+  const credential = await demoCredential(demoProxy())
+  const another = await demoCredential(demoProxy())
+
+  t.test('is ours of the moment, where the policy wants it shown', async t => {
+    let current: Credential | undefined
+    const judge = judgeOf(read(demo), { credential: () => current })
+    const bare = judge.secureContext()
+    t.equal(judge.secureContext(), bare)
+    current = credential
+    const first = judge.secureContext()
+    t.not(first, bare)
+    t.equal(judge.secureContext(), first, 'made once')
+    current = another
+    t.not(judge.secureContext(), first)
+  })
+
+  t.test('is nothing, where it does not', async t => {
+    const policy = withUpstream({ mode: 'pinned', pins: [`sha256/${'A'.repeat(43)}=`] })
+    let asked = 0
+    const judge = judgeOf(policy, {
+      credential: () => {
+        asked++
+        return credential
+      },
+    })
+    t.equal(judge.secureContext(), judge.secureContext())
+    t.equal(asked, 0)
+  })
+})
