@@ -21,6 +21,8 @@ export interface Container {
   /** Bytes that came after the handshake: what a request would consist of. */
   readonly requestBytes: () => number
   readonly requests: () => number
+  /** Lets go whoever waits for `/held`, and whoever comes later. */
+  release(): void
   close(): Promise<void>
 }
 
@@ -86,21 +88,23 @@ export const impostors: readonly Impostor[] = [
 ]
 
 /**
- * The function: `GET /` answers at once, `/slow` after 300 ms. `credential` undefined makes it a plain HTTP server.
+ * The function: `GET /` answers at once, `/slow` after 300 ms, `/held` when released. `credential` undefined makes it a plain HTTP server.
  * @throws what listen() does, where the port is taken
  */
 export async function startContainer(port: number, credential: Credential | undefined): Promise<Container> {
   const sockets = new Set<Socket>()
   let requestBytes = 0
   let requests = 0
+  const { promise: released, resolve: release } = Promise.withResolvers<void>()
   const app: Server = createServer({ keepAliveTimeout: 0 }, (message, response) => {
     requests++
     message.resume()
-    const delay = message.url?.startsWith('/slow') ? 300 : 0
-    setTimeout(() => {
+    const answer = (): void => {
       response.setHeader('Content-Type', 'text/plain; charset=utf-8')
       response.end(`hello from the function; you asked for ${message.method} ${message.url}\n`)
-    }, delay)
+    }
+    if (message.url?.startsWith('/held')) released.then(answer)
+    else setTimeout(answer, message.url?.startsWith('/slow') ? 300 : 0)
   })
   const serve = (socket: Socket): void => {
     socket.on('error', () => {})
@@ -128,6 +132,7 @@ export async function startContainer(port: number, credential: Credential | unde
   return {
     requestBytes: () => requestBytes,
     requests: () => requests,
+    release,
     close() {
       for (const socket of sockets) socket.destroy()
       return new Promise(resolve => server.close(() => resolve()))

@@ -26,7 +26,7 @@ function environment(ports: DemoPorts, concurrency: number): Record<string, stri
     USER_PORT: String(ports.user),
     REVISION_TIMEOUT_SECONDS: '30',
     SERVING_READINESS_PROBE: '{"tcpSocket":{"host":"127.0.0.1"},"successThreshold":1}',
-    SERVING_LOGGING_CONFIG: '',
+    SERVING_LOGGING_CONFIG: '{"outputPaths":["stdout"]}',
     SERVING_LOGGING_LEVEL: 'info',
     SERVING_NAMESPACE: 'default',
     SERVING_SERVICE: 'demo',

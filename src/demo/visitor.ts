@@ -39,11 +39,20 @@ export function probe(port: number): Promise<Answer> {
   return send({ port, path: '/', headers, agent: false }, true)
 }
 
-/** As many at once; how many times each status came. */
-export async function burst(port: number, path: string, count: number): Promise<Map<number, number>> {
-  const answers = await Promise.all(Array.from({ length: count }, () => ask(port, path)))
+/** As many at once; how many times each status came, and each as it comes. */
+export async function burst(
+  port: number,
+  path: string,
+  count: number,
+  answered: (status: number) => void = () => {},
+): Promise<Map<number, number>> {
   const statuses = new Map<number, number>()
-  for (const { status } of answers) statuses.set(status, (statuses.get(status) ?? 0) + 1)
+  const one = async (): Promise<void> => {
+    const { status } = await ask(port, path)
+    statuses.set(status, (statuses.get(status) ?? 0) + 1)
+    answered(status)
+  }
+  await Promise.all(Array.from({ length: count }, one))
   return statuses
 }
 

@@ -41,6 +41,17 @@ t.test('it answers over TLS and counts what it sees', async t => {
   await ask(port, { path: '/slow', tls: true })
   t.ok(Date.now() - begun >= 290)
   t.equal(container.requests(), 2)
+  let answered = false
+  const held = ask(port, { path: '/held', tls: true }).then(answer => {
+    answered = true
+    return answer
+  })
+  await until('it is there', () => container.requests() === 3)
+  t.match(await ask(port, { tls: true }), { status: 200 })
+  t.notOk(answered, 'while it waits')
+  container.release()
+  t.match(await held, { status: 200 })
+  t.match(await ask(port, { path: '/held', tls: true }), { status: 200 }, 'and nobody waits any more')
   const before = container.requestBytes()
   await exchange(port, 'GET / HTTP/1.1\r\n\r\n').catch(() => '')
   t.equal(container.requestBytes(), before, 'what is no TLS never gets that far')

@@ -49,10 +49,13 @@ t.test('no answer is 0', async t => {
 t.test('a burst is counted by status', async t => {
   let n = 0
   const { port } = await tlsServer(t, (_message, response) => response.writeHead(n++ < 2 ? 200 : 503).end())
-  t.same([...(await burst(port, '/', 5))].sort(), [
+  const came: number[] = []
+  t.same([...(await burst(port, '/', 5, status => came.push(status)))].sort(), [
     [200, 2],
     [503, 3],
   ])
+  t.same(came.sort(), [200, 200, 503, 503, 503])
+  t.same([...(await burst(port, '/', 1))], [[503, 1]])
 })
 
 t.test('a visitor keeps one connection', async t => {
