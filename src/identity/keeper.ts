@@ -9,7 +9,7 @@ import type { Clock } from '../base/clock.ts'
 import { Fault } from '../base/errors.ts'
 import { Machine } from '../base/phase.ts'
 import { type CertificateSource, type Credential, checkCredential, type Standing } from './credential.ts'
-import { asFault, at, retryAfter, sleepUntil } from './rotate.ts'
+import { asFault, at, chance, retryAfter, sleepUntil } from './rotate.ts'
 
 export type KeeperEvent =
   | {
@@ -142,7 +142,7 @@ export class Keeper {
         // A source that breaks off is started again; sources back off by themselves, so this is the exception.
         this.#failed(asFault(error))
         failures += 1
-        await sleepUntil(clock, clock.now() + retryAfter(failures, Math.random()), signal)
+        await sleepUntil(clock, clock.now() + retryAfter(failures, chance()), signal)
       }
     }
   }

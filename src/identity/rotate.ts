@@ -4,6 +4,7 @@
 // the standing credential. Ends with the signal, leaving no timer. Sleeps are cut into hours: setTimeout overflows at
 // 25 days, and inside an enclave the host may move the clock under a long one.
 
+import { randomInt } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
 import { describe, Fault } from '../base/errors.ts'
 import { type Credential, checkCredential } from './credential.ts'
@@ -23,9 +24,14 @@ const firstRetryMs = 1_000
 const lastRetryMs = 300_000
 const longestSleepMs = 3_600_000
 
+const steps = 2 ** 32
+
+/** Uniform in [0, 1). */
+export const chance = (): number => randomInt(steps) / steps
+
 /** Credentials that passed checkCredential, one per renewal. Never throws. */
 export async function* rotate(options: RotateOptions): AsyncGenerator<Credential, void, void> {
-  const { issue, clock, signal, failed, random = Math.random } = options
+  const { issue, clock, signal, failed, random = chance } = options
   let failures = 0
   while (!signal.aborted) {
     try {
