@@ -214,6 +214,25 @@ export function aborts(t: Test, subject: Subject): void {
     })
   }
 
+  t.test('a client that leaves while it waits is noticed behind up to 64 KiB of its body', async t => {
+    const { gate, client } = await makeStand(t, subject, { order: () => 'wait' })
+    const head = 'POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 99999\r\n\r\n'
+    const wire = (await client()).send(head + 'x'.repeat(60_000))
+    const visit = await gate.next()
+    await new Promise(resolve => setImmediate(resolve))
+    wire.reset()
+    t.match(await visit.over(), [/^finished client-left 0$/])
+  })
+
+  t.test('a last answer reaches a client that sends on and on', async t => {
+    const reply = { status: 421, headers: [], body: 'elsewhere', close: true }
+    const { client } = await makeStand(t, subject, { order: () => reply })
+    const wire = (await client()).send('POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 99999999\r\n\r\n')
+    wire.send('x'.repeat(20_000_000))
+    t.match(await wire.message(), { line: 'HTTP/1.1 421 Misdirected Request', body: 'elsewhere' })
+    await wire.gone()
+  })
+
   t.test(
     'a client that leaves in mid-upload takes the connection along, and the body never looks complete',
     async t => {

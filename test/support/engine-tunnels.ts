@@ -50,6 +50,30 @@ export function tunnels(t: Test, subject: Subject): void {
     t.match([visit.head.upgrade, visit.bytesReceived, visit.bytesSent], [true, 11, 10])
   })
 
+  t.test('bytes that come while the container decides are kept for it, up to a bound', async t => {
+    const { gate, converse } = await makeStand(t, subject)
+    const { client, container } = await converse(upgrade())
+    await container.head()
+    const visit = await gate.next()
+    client.send('x'.repeat(1_000_000))
+    for (let turn = 0; turn < 200 && client.socket.writableLength > 0; turn++) {
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    t.equal(visit.bytesReceived, 0)
+    container.send(switched())
+    await client.head()
+    await container.take(1_000_000)
+    t.equal(visit.bytesReceived, 1_000_000)
+  })
+
+  t.test('a container that cannot do the handshake of websockets is let through where that is wanted', async t => {
+    const { converse } = await makeStand(t, subject, { lenientWebSocket: true })
+    const { client, container } = await converse(upgrade())
+    await container.head()
+    container.send(switched('websocket', ''))
+    t.equal((await client.head()).line, 'HTTP/1.1 101 Switching Protocols')
+  })
+
   const closers: [who: 'client' | 'container', how: string, act: (wire: Wire) => void][] = [
     ['client', 'a FIN', wire => wire.end()],
     ['client', 'a reset', wire => wire.reset()],
