@@ -6,6 +6,7 @@ const special = {
   'test/attest/libraries.ts': ['src/attest/verify.ts'],
   'test/engine/conformance.ts': [],
   'test/engine/undici.ts': ['src/engine/undici.ts', 'src/engine/undici/early.ts', 'src/engine/undici/exchange.ts'],
+  'test/proxy/zero-bytes.ts': [],
   'test/gate/order.ts': ['src/gate/gate.ts'],
 }
 
