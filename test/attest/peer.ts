@@ -5,6 +5,7 @@ import { bindClaims } from '../../src/attest/bind.ts'
 import { readCertificate } from '../../src/attest/certificate.ts'
 import { judgePeer, type Trust } from '../../src/attest/peer.ts'
 import type { PeerRule } from '../../src/attest/policy.ts'
+import { intelRoot } from '../../src/attest/root.ts'
 import { toHex } from '../../src/base/bytes.ts'
 import { encodeCbor } from '../../src/base/cbor.ts'
 import { ecKeys, makeCertificate, makePlatform } from '../support/certificates.ts'
@@ -24,6 +25,8 @@ import {
   spkiOf,
   trust,
 } from '../support/evidence.ts'
+import { makeIntel, nextUpdate, now, signDocument, tcbInfo } from '../support/pki-intel.ts'
+import { readFiles, toCollateral } from '../support/pki-real.ts'
 
 const rulesOf = (leaf: Uint8Array, rule: PeerRule = makeRule(), given: Trust = trust, when = at) => {
   const judgement = judgePeer(leaf, rule, given, when)
@@ -208,5 +211,54 @@ t.test(
       t.same(rulesOf(realPem(path), makeRule(), intel), ['collateral-missing'])
       t.same(rulesOf(realPem(path)), ['quote-unverified'])
     }
+  },
+)
+
+t.test("Intel's collateral: the one for the peer's platform is chosen, and its faults are told as such", async t => {
+  const intel = await makeIntel()
+  const tcb = signDocument('tcbInfo', tcbInfo({ fmspc: '000000000001' }), intel.keys.signing)
+  const strange = await makeIntel()
+  const leaf = await makePeer({ tee: makeTee({ platform: intel.platform }) })
+  const judged = (collateral: Trust['collateral'], when = now) =>
+    rulesOf(leaf, makeRule(), { root: intel.root, collateral }, when)
+  t.same(judged(intel.collateral), [])
+  t.same(judged([{ ...intel.collateral }]), [])
+  t.same(judged([]), ['collateral-missing'])
+  t.same(judged([{ ...intel.collateral, tcbInfo: tcb }]), ['collateral-missing'])
+  t.same(judged([strange.collateral]), ['collateral-unverified'])
+  t.same(judged(intel.collateral, nextUpdate + 1), ['collateral-outdated'])
+  t.same(judged({ ...intel.collateral, rootCaCrl: new Uint8Array() }), ['collateral-malformed'])
+  const judgement = judgePeer(leaf, makeRule(), { root: intel.root, collateral: [intel.collateral] }, now)
+  t.match(judgement, { accepted: true, until: nextUpdate, claims: { tcbStatus: 'UpToDate' } })
+})
+
+t.test(
+  'real peers with real collateral: genuine, and refused for what they are',
+  { skip: realEvidenceMissing },
+  async t => {
+    const when = Date.UTC(2025, 7, 20)
+    const collateral = toCollateral(readFiles('sgx-v3-gramine-ratls-tagged-00606a'))
+    const intel: Trust = { root: intelRoot(), collateral: [collateral] }
+    const leaf = realPem('ratls-certs/gramine-cert.pem')
+    const enclaves = [{ mrenclave: '0866e7ca11b9f4efe4bf39b2607f4e1299f111920d96d95719080f01b62b7585' }]
+    const rule = makeRule({ enclaves, dangerAcceptSynthetic: false })
+    t.same(rulesOf(leaf, rule, intel, when), ['debug', 'tcb-status'])
+    t.same(rulesOf(leaf, { ...rule, role: 'workload', policyDigests: ['00'.repeat(32)] }, intel, when), [
+      'debug',
+      'tcb-status',
+      'role',
+      'policy',
+    ])
+    const lax: PeerRule = {
+      ...rule,
+      dangerAllowDebug: true,
+      tcb: { profile: 'dangerOutOfDate', advisories: [], floors: {} },
+    }
+    t.match(judgePeer(leaf, lax, intel, when), {
+      accepted: true,
+      claims: { synthetic: false, tcbStatus: 'OutOfDate' },
+      evidence: { format: 'tagged' },
+    })
+    t.same(rulesOf(realPem('ratls-certs/intel-sgxsdk-cert.pem'), lax, intel, when), ['collateral-missing'])
   },
 )

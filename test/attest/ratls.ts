@@ -8,11 +8,12 @@ import {
   legacyOid,
   readEvidence,
   requireBound,
+  sdkOid,
   taggedEvidenceOid,
 } from '../../src/attest/ratls.ts'
 import { concat, toHex } from '../../src/base/bytes.ts'
 import { encodeCbor } from '../../src/base/cbor.ts'
-import { ecKeys, makeCertificate } from '../support/certificates.ts'
+import { ecKeys, makeCertificate, sgxExtension } from '../support/certificates.ts'
 import { makeClaims, makePeer, makeTee, realEvidenceMissing, realPem, service, spkiOf } from '../support/evidence.ts'
 import { complaint, outcome } from '../support/outcome.ts'
 
@@ -23,6 +24,7 @@ const quote = await tee.quote(bindClaims(claims))
 const legacyQuote = await tee.quote(bindLegacyKey(spkiOf(keys)))
 const tagged = { oid: taggedEvidenceOid, value: encodeCbor({ tag: 60_000, value: [quote, claims] }) }
 const legacy = { oid: legacyOid, value: legacyQuote }
+const sdk = { oid: sdkOid, value: legacyQuote }
 const documented = { oid: documentedLegacyOid, value: legacyQuote }
 
 t.test('the extension is CBOR tag 60000 over quote and claims', async t => {
@@ -57,7 +59,10 @@ t.test(
   },
 )
 
-const good: [name: string, extensions: { oid: string; value: Uint8Array }[], format: 'tagged' | 'legacy'][] = [
+const good: [name: string, extensions: { oid: string; value: Uint8Array }[], format: 'tagged' | 'legacy' | 'sdk'][] = [
+  ["the SDK's, alone", [sdk], 'sdk'],
+  ["the SDK's beside the legacy one", [sdk, legacy], 'legacy'],
+  ["the SDK's beside tagged evidence", [sdk, tagged], 'tagged'],
   ['tagged evidence', [tagged], 'tagged'],
   ['tagged evidence beside legacy', [legacy, tagged], 'tagged'],
   ["legacy evidence, Gramine's identifier", [legacy], 'legacy'],
@@ -188,4 +193,38 @@ t.test('real certificates: evidence is read and bound', { skip: realEvidenceMiss
     t.equal(old.format, 'legacy')
     requireBound(old, parseQuote(old.quote).body.reportData)
   }
+})
+
+t.test('what describes a platform under the same identifier is no evidence', async t => {
+  const pck = (name: string, value: Uint8Array) =>
+    makeCertificate({ name, keys, extensions: [{ oid: sdkOid, value }] }).then(readCertificate)
+  for (const [name, value] of [
+    ['x', sgxExtension().value],
+    ['SYNTHETIC SGX PCK Certificate', legacyQuote],
+    ['SYNTHETIC SGX PCK Certificate', sgxExtension().value],
+  ] as const) {
+    const certificate = await pck(name, value)
+    t.equal(
+      outcome(() => readEvidence(certificate)),
+      'evidence-missing',
+    )
+  }
+  const critical = await makeCertificate({ name: 'x', keys, extensions: [{ ...sdk, critical: true }] })
+  t.equal(
+    outcome(() => readEvidence(readCertificate(critical))),
+    'evidence-malformed',
+  )
+})
+
+t.test("the SDK's quote is over the key, like the legacy one", async t => {
+  const other = await makeCertificate({ name: 'x', keys: ecKeys(), extensions: [sdk] })
+  const evidence = readEvidence(readCertificate(other))
+  t.equal(
+    outcome(() => requireBound(evidence, bindLegacyKey(spkiOf(keys)))),
+    'evidence-unbound',
+  )
+  t.match(
+    complaint(() => requireBound(evidence, bindLegacyKey(spkiOf(keys)))),
+    "not for the certificate's key",
+  )
 })

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { bindClaims } from '../../src/attest/bind.ts'
-import { openQuoteSource, realTeePresent, refusingQuoteSource } from '../../src/attest/source.ts'
+import { openQuoteSource, realTeePresent, refusingQuoteSource, timedQuoteSource } from '../../src/attest/source.ts'
 import { measurement } from '../../src/demo/tee.ts'
 import { makeTee, mrenclave } from '../support/evidence.ts'
 import { complaint, outcome } from '../support/outcome.ts'
@@ -95,4 +95,21 @@ t.test("Gramine's own folder is the default", async t => {
     outcome(() => openQuoteSource()),
     code,
   )
+})
+
+t.test('a source remembers when it last gave a quote, and only then', async t => {
+  let now = 1000
+  const tee = makeTee()
+  const source = timedQuoteSource(tee, () => now)
+  t.match(source, { tee: 'sgx', synthetic: true, mrenclave: tee.mrenclave })
+  t.equal(source.quotedAt(), undefined)
+  t.match((await source.quote(data)).subarray(0, 2), Uint8Array.of(3, 0))
+  t.equal(source.quotedAt(), 1000)
+  now = 2000
+  t.equal(source.quotedAt(), 1000)
+  await source.quote(data)
+  t.equal(source.quotedAt(), 2000)
+  const refusing = timedQuoteSource(refusingQuoteSource('no'), () => now)
+  await t.rejects(refusing.quote(data), { code })
+  t.equal(refusing.quotedAt(), undefined)
 })

@@ -1,0 +1,164 @@
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { collateralFiles, directorySource, readCollateral, readCollaterals } from '../../src/attest/directory.ts'
+import type { IntelCollateral } from '../../src/attest/evidence.ts'
+import { Fault } from '../../src/base/errors.ts'
+import { complaint, outcome } from '../support/outcome.ts'
+import { makeIntel, signDocument, tcbInfo } from '../support/pki-intel.ts'
+
+const intel = await makeIntel()
+const strange = await makeIntel()
+const elsewhere = signDocument('tcbInfo', tcbInfo({ fmspc: '000000000001' }), intel.keys.signing)
+const other = { collateral: { ...intel.collateral, tcbInfo: elsewhere } }
+
+function write(folder: string, collateral: IntelCollateral): string {
+  mkdirSync(folder, { recursive: true })
+  for (const [member, file] of Object.entries(collateralFiles)) {
+    writeFileSync(join(folder, file), collateral[member as keyof typeof collateralFiles])
+  }
+  return folder
+}
+
+t.test('a directory comes back as its bytes', async t => {
+  t.same(readCollateral(write(t.testdir(), intel.collateral)), intel.collateral)
+})
+
+for (const file of Object.values(collateralFiles)) {
+  t.test(`without ${file} it is refused by name`, async t => {
+    const folder = write(t.testdir(), intel.collateral)
+    rmSync(join(folder, file))
+    t.match(
+      complaint(() => readCollateral(folder)),
+      `${file}: ENOENT`,
+    )
+    t.equal(
+      outcome(() => readCollateral(folder)),
+      'collateral-missing',
+    )
+  })
+}
+
+t.test('sub-directories are platforms of their own; what holds no TCB info is skipped', async t => {
+  const folder = t.testdir({ notes: { 'a.txt': '' }, 'a.txt': '' })
+  write(join(folder, 'b'), other.collateral)
+  symlinkSync('b', join(folder, 'a'))
+  symlinkSync('nowhere', join(folder, 'c'))
+  t.same(readCollaterals(folder), [other.collateral, other.collateral])
+  write(folder, intel.collateral)
+  t.same(readCollaterals(folder), [intel.collateral, other.collateral, other.collateral])
+  rmSync(join(folder, 'b', collateralFiles.pckCrl))
+  t.match(
+    complaint(() => readCollaterals(folder)),
+    'pck_crl.der',
+  )
+})
+
+t.test('a directory with nothing in it, none at all, or too much', async t => {
+  const folder = t.testdir()
+  t.match(
+    complaint(() => readCollaterals(folder)),
+    'no tcb_info.json in it',
+  )
+  t.match(
+    complaint(() => readCollaterals(join(folder, 'x'))),
+    'ENOENT',
+  )
+  for (let i = 0; i < 65; i++) {
+    mkdirSync(join(folder, `${i}`))
+    writeFileSync(join(folder, `${i}`, collateralFiles.tcbInfo), '')
+  }
+  t.match(
+    complaint(() => readCollaterals(folder)),
+    'want at most 64 platforms, got 65',
+  )
+})
+
+function source(first: () => readonly IntelCollateral[]) {
+  let reads = 0
+  let give = first
+  const made = directorySource(['x'], intel.root, () => {
+    reads++
+    return give()
+  })
+  return {
+    ...made,
+    reads: () => reads,
+    next: (next: typeof first) => {
+      give = next
+    },
+  }
+}
+
+t.test('collateral is looked at again once a minute, and its number goes up only when it is another', async t => {
+  const one = source(() => [intel.collateral])
+  t.equal(one.generation(1000), 1)
+  t.same(one.collateral(1000), [intel.collateral])
+  t.equal(one.generation(60_999), 1)
+  t.equal(one.reads(), 1)
+  t.equal(one.generation(61_000), 1)
+  t.equal(one.reads(), 2)
+  one.next(() => [{ ...intel.collateral }])
+  const before = one.collateral(121_000)
+  t.equal(one.generation(121_000), 1)
+  t.equal(one.collateral(121_000), before)
+  one.next(() => [intel.collateral, other.collateral])
+  t.equal(one.generation(181_000), 2)
+  t.same(one.collateral(181_000), [intel.collateral, other.collateral])
+})
+
+t.test('what cannot be read or verified leaves the last good collateral in force', async t => {
+  const one = source(() => [intel.collateral])
+  one.generation(0)
+  for (const bad of [
+    () => {
+      throw new Fault('collateral-missing', 'gone')
+    },
+    () => [{ ...intel.collateral, pckCrl: new Uint8Array() }],
+  ]) {
+    one.next(bad)
+    t.equal(one.generation(1e6), 1)
+    t.same(one.collateral(1e6), [intel.collateral])
+  }
+})
+
+t.test('where there never was any, each call says why, and the next look comes sooner', async t => {
+  const one = source(() => {
+    throw new Fault('collateral-missing', 'gone')
+  })
+  t.equal(one.generation(0), 0)
+  t.match(
+    complaint(() => one.collateral(0)),
+    'gone',
+  )
+  one.next(() => [intel.collateral])
+  t.equal(one.generation(4999), 0)
+  t.equal(one.generation(5000), 1)
+})
+
+t.test('a failure that is no Fault is told by its name only', async t => {
+  const one = source(() => {
+    throw new TypeError('secret')
+  })
+  t.match(
+    complaint(() => one.collateral(0)),
+    /^collateral: TypeError$/,
+  )
+})
+
+t.test('a clock that is set back does not stop the looking', async t => {
+  const one = source(() => [intel.collateral])
+  one.generation(1e9)
+  one.next(() => [other.collateral])
+  t.equal(one.generation(0), 2)
+})
+
+t.test('the real reader', async t => {
+  const folder = write(t.testdir(), intel.collateral)
+  const made = directorySource([folder], intel.root)
+  t.same(made.collateral(0), [intel.collateral])
+  t.match(
+    complaint(() => directorySource([folder], strange.platform.chain[1]).collateral(0)),
+    'root: want SGX Root CA',
+  )
+})
