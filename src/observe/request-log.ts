@@ -6,7 +6,7 @@ import { Fault } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { Recorder, Summary } from '../gate/contract.ts'
 import { isProbe, type Serving } from './labels.ts'
-import { latency } from './template/fields.ts'
+import { latency, statusOf } from './template/fields.ts'
 import { showFloat } from './template/values.ts'
 import { compileTemplate } from './template.ts'
 
@@ -88,7 +88,7 @@ export function makeRequestLog(options: RequestLogOptions): RequestLog {
     } catch {
       const { method, target } = summary.head
       const took = showFloat(latency(summary))
-      const code = summary.status
+      const code = statusOf(summary)
       return `Invalid request log template: method: ${method}, response code: ${code}, latency: ${took}, url: ${target}\n`
     }
   }

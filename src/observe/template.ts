@@ -127,7 +127,7 @@ export function compileTemplate(text: string, serving: Serving & { readonly podI
   function called(name: string, at: number, rest: readonly Operand[], piped: readonly Run[]): Run {
     if (name === 'index') {
       const [of, key, ...more] = rest
-      if (of?.kind === 'path' && find(of)?.header) return headerAt(key, more, piped)
+      if (of?.kind === 'path' && find(of)?.header) return headerAt(of.at, key, more, piped)
     }
     if (name === 'printf') return printf(at, rest, piped)
     const given = [...rest.map(operand), ...piped]
@@ -143,15 +143,15 @@ export function compileTemplate(text: string, serving: Serving & { readonly podI
   }
 
   /** `index .Request.Header "Name"` is a list, with the first value if there is one. */
-  function headerAt(key: Operand | undefined, more: readonly Operand[], piped: readonly Run[]): Run {
-    const [name, ...at] = [...(key ? [operand(key)] : []), ...more.map(operand), ...piped]
-    if (!name) return fails
+  function headerAt(at: number, key: Operand | undefined, more: readonly Operand[], piped: readonly Run[]): Run {
+    const [name, ...inside] = [...(key ? [operand(key)] : []), ...more.map(operand), ...piped]
+    if (!name) throw refuse(at, 'index: which header field?')
     const values: Run = summary => {
       const wanted = textOf(name(summary))
       return [(canonical(wanted) === wanted ? headerField(summary.head, wanted) : undefined) ?? []].flat()
     }
     const index = builtins.get('index')
-    return index && at.length > 0 ? applied(index.run, [values, ...at]) : values
+    return index && inside.length > 0 ? applied(index.run, [values, ...inside]) : values
   }
 
   function printf(at: number, rest: readonly Operand[], piped: readonly Run[]): Run {

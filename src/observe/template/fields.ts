@@ -70,8 +70,10 @@ function contentLength({ head, bytesReceived }: Summary): number {
   return head.version === '2' && bytesReceived > 0 ? -1 : 0
 }
 
-function remote({ address }: RequestHead['from']): string {
-  return address.includes(':') ? `[${address}]` : address
+/** `ip:port` as Go has it, where the port is known. */
+function remote(from: RequestHead['from']): string {
+  const host = from.address.includes(':') ? `[${from.address}]` : from.address
+  return 'port' in from ? `${host}:${from.port}` : host
 }
 
 /** Second field of Traceparent, if it has two; else B3's. */
@@ -81,7 +83,7 @@ function traceId(head: RequestHead): string {
 }
 
 /** A response that broke off is a 500, as in Go; a client that left before it is a 499. */
-function code(summary: Summary): number {
+export function statusOf(summary: Summary): number {
   return brokeOff(summary) || summary.status === 0 ? 500 : summary.status
 }
 
@@ -150,7 +152,7 @@ const request: Members = table({
 })
 
 const response: Members = table({
-  Code: value(code),
+  Code: value(statusOf),
   Size: value(({ bytesSent }) => bytesSent),
   Latency: value(summary => new Float(latency(summary))),
 })

@@ -214,7 +214,8 @@ export function parse(source: string): readonly Node[] {
     const octal = /^([+-]?)0([0-7]+)$/.exec(digits)
     const [, sign = '', unsigned = ''] = /^([+-]?)(.*)$/.exec(octal ? `${octal[1]}0o${octal[2]}` : digits) ?? []
     const value = Number(unsigned) * (sign === '-' ? -1 : 1)
-    if (!Number.isFinite(value) || (!float && !Number.isSafeInteger(value))) {
+    const misread = !float && !octal && /^[+-]?0[0-9]/.test(digits)
+    if (misread || !Number.isFinite(value) || (!float && !Number.isSafeInteger(value))) {
       throw refuse(`bad number syntax: "${token.text}"`, token)
     }
     return { kind: 'literal', value: value === 0 ? 0 : value, float, at: token.at }

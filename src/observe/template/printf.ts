@@ -16,7 +16,7 @@ interface Verb {
 
 type Part = string | Verb
 
-const directive = /%([-+ 0]*)([0-9]{0,3})(?:\.([0-9]{0,2}))?([\s\S]?)/g
+const directive = /%([-+ 0]*)([0-9]{0,3})(?:\.([0-5]?[0-9]?))?([\s\S]?)/g
 const verbs = 'vsqdxXfFeEgGtc'
 
 /** @throws Error that says what is not supported */
@@ -105,25 +105,37 @@ function printFloat(verb: Verb, value: number): string {
   return pad(verb, signed(verb, verb.verb === 'E' || verb.verb === 'G' ? digits.toUpperCase() : digits, negative))
 }
 
-/** Ties go to the even digit, where JavaScript goes up. */
+/** Digits that show a tie: a float that ends in fewer is one, and none begins with so many zeros behind a five. */
+const more = 40
+
+/** Ties go to the even digit, where JavaScript goes up. @param exact the same number with `more` digits */
+function evenOnTie(rounded: string, exact: string): string {
+  const head = exact.slice(0, -more)
+  return /[02468]\.?$/.test(head) && /^50*$/.test(exact.slice(-more)) ? head.replace(/\.$/, '') : rounded
+}
+
 function fixed(value: number, precision: number): string {
-  const text = value.toFixed(precision)
-  const scaled = value * 10 ** precision
-  const tie = scaled < 2 ** 52 && scaled % 1 === 0.5 && Math.floor(scaled) % 2 === 0
-  return tie && value === scaled / 10 ** precision ? (Math.floor(scaled) / 10 ** precision).toFixed(precision) : text
+  return evenOnTie(value.toFixed(precision), value.toFixed(precision + more))
+}
+
+/** Digits and power of ten. */
+function scientific(value: number, precision: number): [digits: string, power: number] {
+  const [digits = '', power = '0'] = value.toExponential(precision).split('e')
+  const [exact = '', below = '0'] = value.toExponential(precision + more).split('e')
+  const chosen = evenOnTie(digits, exact)
+  return [chosen, Number(chosen === digits ? power : below)]
 }
 
 function exponential(value: number, verb: Verb): string {
-  const [digits = '', power = '0'] = value.toExponential(verb.precision ?? 6).split('e')
-  return `${digits}e${goExponent(Number(power))}`
+  const [digits, power] = scientific(value, verb.precision ?? 6)
+  return `${digits}e${goExponent(power)}`
 }
 
 function general(value: number, verb: Verb): string {
   if (verb.precision === undefined) return showFloat(value)
   const precision = Math.max(1, verb.precision)
-  const [all = '', exponent = '0'] = value.toExponential(precision - 1).split('e')
+  const [all, power] = scientific(value, precision - 1)
   const digits = all.includes('.') ? all.replace(/\.?0+$/, '') : all
-  const power = Number(exponent)
   const count = digits.replace('.', '').length
   const limit = precision > count && count >= power + 1 ? count : precision
   return power < -4 || power >= limit ? `${digits}e${goExponent(power)}` : plain(digits, power)
@@ -144,7 +156,7 @@ function pad(verb: Verb, text: string): string {
 }
 
 function bad(verb: Verb, value: Value): string {
-  return `%!${verb.verb}(${typeName(value)}=${show(value)})`
+  return `%!${verb.verb}(${typeName(value)}=${print({ ...verb, verb: 'v' }, value)})`
 }
 
 function typeName(value: Value): string {
