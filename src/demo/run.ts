@@ -152,7 +152,9 @@ async function impostorRow(
 }
 
 async function autoscalerRow(autoscaler: Watcher): Promise<Row> {
-  for (let i = 0; i < 50 && !autoscaler.latest(); i++) await new Promise(resolve => setTimeout(resolve, 100))
+  // The proxy's first second has no window yet.
+  for (let i = 0; i < 50 && !autoscaler.latest()?.uptimeSeconds; i++)
+    await new Promise(resolve => setTimeout(resolve, 100))
   const seen = autoscaler.latest()
   const { concurrency, requestsPerSecond } = autoscaler.peak()
   return {

@@ -55,9 +55,10 @@ t.test('after TERM probes fail at once, traffic is served, and each request post
   await left
   t.ok(Date.now() >= busyUntil + short.quietMs - 50)
   t.ok(await refused(port))
-  t.same(proxy.messages().slice(-3), [
-    'Received TERM signal, attempting to gracefully shutdown servers.',
+  const told = proxy.messages()
+  t.same(told.slice(told.indexOf('Received TERM signal, attempting to gracefully shutdown servers.') + 1), [
     'Sleeping 30s to allow K8s propagation of non-ready state',
+    ...told.filter(message => message.startsWith('Shutting down server: ')),
     'Shutdown complete, exiting...',
   ])
 })

@@ -162,10 +162,8 @@ t.test('connections are counted while they are open, places where there is a lim
   const busy = await page()
   t.match(busy, /^postern_connections 1$/m)
   t.match(busy, /^kn_serving_queue_depth(?:\{.*\})? 1$/m)
-  t.match(
-    lines().find(({ message }) => message === 'Queue container is starting with a limit'),
-    { concurrency: 1 },
-  )
+  const limited = /^Queue container is starting with BreakerParams = .*QueueDepth:10, MaxConcurrency:1,/
+  t.ok(lines().some(({ message }) => limited.test(String(message))))
   held.socket.destroy()
   await until('it is counted out', async () => /^postern_connections 0$/m.test(await page()))
 })
