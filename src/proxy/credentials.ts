@@ -9,6 +9,12 @@ import type { TlsListener } from './listeners.ts'
 export class Credentials {
   readonly leafSha256s = new Set<string>()
   #current: Credential | undefined
+  #expired = false
+
+  /** True from the end of the last certificate until there is a new one. */
+  get expired(): boolean {
+    return this.#expired
+  }
 
   get current(): Credential | undefined {
     return this.#current
@@ -16,6 +22,7 @@ export class Credentials {
 
   follow(keeper: Keeper, listener: TlsListener): void {
     keeper.onChange(standing => {
+      this.#expired = standing.phase === 'expired'
       if (standing.phase === 'expired') {
         this.#current = undefined
         listener.refuse()

@@ -4,10 +4,14 @@
 import { createHash } from 'node:crypto'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { readCertificate } from '../attest/certificate.ts'
-import { judgePeer } from '../attest/peer.ts'
+import { type CollateralSource, directorySource } from '../attest/directory.ts'
+import type { PeerJudgement } from '../attest/evidence.ts'
+import { judgePeer, type Trust } from '../attest/peer.ts'
 import type { PeerRule } from '../attest/policy.ts'
+import { intelRoot } from '../attest/root.ts'
+import { Verdicts } from '../attest/verdicts.ts'
 import type { Clock } from '../base/clock.ts'
-import { describe } from '../base/errors.ts'
+import { describe, Fault } from '../base/errors.ts'
 import type { Policy } from '../config/policy.ts'
 import type { Finding, Judge } from '../engine/dial.ts'
 import { type Credential, withKeyPem } from '../identity/credential.ts'
@@ -38,12 +42,14 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
   const { policy, policyDigest, clock, own } = options
   const { upstream } = policy
   if (upstream.mode === 'plaintext') return undefined
-  const decide = decider(options)
+  const collateral = collateralOf(policy)
+  const generation = (): number => collateral?.generation(clock.now()) ?? 0
+  const decide = decider(options, collateral)
   const bundle = upstream.mode === 'ca' ? upstream.bundle : undefined
   const context = contexts(bundle, upstream.clientCertificate ? own.credential : () => undefined)
   return {
     policyDigest,
-    collateralGeneration: () => 0,
+    collateralGeneration: generation,
     chainToContext: bundle !== undefined,
     secureContext: context,
     async judge(chain) {
@@ -61,11 +67,17 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
   }
 }
 
-function decider(options: UpstreamOptions): Decide {
+/** Where the collateral for hardware evidence comes from; undefined where the policy needs or names none. */
+function collateralOf({ upstream, collateral, dangerSyntheticRoot }: Policy): CollateralSource | undefined {
+  if (upstream.mode !== 'attested' || dangerSyntheticRoot || collateral.directories.length === 0) return undefined
+  return directorySource(collateral.directories, intelRoot())
+}
+
+function decider(options: UpstreamOptions, collateral: CollateralSource | undefined): Decide {
   const { upstream } = options.policy
   switch (upstream.mode) {
     case 'attested':
-      return attested(options, upstream.accepted)
+      return attested(options, upstream.accepted, collateral)
     case 'ca':
       return chained(upstream.bundle, upstream.san)
     case 'pinned':
@@ -75,19 +87,35 @@ function decider(options: UpstreamOptions): Decide {
   }
 }
 
-function attested({ policy, own }: UpstreamOptions, accepted: Policy['peers'][string]): Decide {
+function attested(
+  { policy, policyDigest, own }: UpstreamOptions,
+  accepted: Policy['peers'][string],
+  collateral: CollateralSource | undefined,
+): Decide {
+  const verdicts = new Verdicts<PeerJudgement>()
   const root = policy.dangerSyntheticRoot
-  if (!root) {
-    return () =>
-      refuse('collateral-missing', "Intel's collateral", 'none: this version cannot verify hardware evidence yet')
+  const rule: PeerRule = {
+    ...accepted,
+    maxCollateralAgeMs: policy.collateral.maxAgeMs,
+    dangerAcceptSynthetic: root !== undefined,
+    // Our own certificates are refused before a verdict is looked up, since there may be a new one with each call.
+    refuse: { leafSha256s: [], mrenclave: own.mrenclave },
   }
+
+  function trustAt(at: number): Trust {
+    if (root) return { root, collateral: { kind: 'synthetic' } }
+    if (collateral) return { root: intelRoot(), collateral: collateral.collateral(at) }
+    throw new Fault('collateral-missing', 'the policy names no source of collateral')
+  }
+
   return ([leaf], at) => {
-    const rule: PeerRule = {
-      ...accepted,
-      dangerAcceptSynthetic: true,
-      refuse: { leafSha256s: [...own.leafSha256s], mrenclave: own.mrenclave },
+    try {
+      const trust = trustAt(at)
+      const key = { leaf, policyDigest, collateralGeneration: collateral?.generation(at) ?? 0 }
+      return verdicts.find(key, at, () => judgePeer(leaf, rule, trust, at))
+    } catch (error) {
+      return refuse(error instanceof Fault ? error.code : 'internal', "Intel's collateral", describe(error))
     }
-    return judgePeer(leaf, rule, { root, collateral: { kind: 'synthetic' } }, at)
   }
 }
 

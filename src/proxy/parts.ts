@@ -1,0 +1,213 @@
+// What the role `proxy` is made of, put together in the order in which one thing needs another: gate, recorders, dialer,
+// health, engine. Nothing here opens a port or starts a timer that holds the process; proxy.ts does.
+
+import type { QuoteSource } from '../attest/evidence.ts'
+import { toHex } from '../base/bytes.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import type { Policy } from '../config/policy.ts'
+import type { ProxyConfig } from '../config/proxy.ts'
+import { type Dialer, makeDialer, type Reason } from '../engine/dial.ts'
+import type { Engine, MakeEngine } from '../engine/engine.ts'
+import type { Gate, Recorder, Reply } from '../gate/contract.ts'
+import { Deadlines } from '../gate/deadlines.ts'
+import { Drain, type DrainOptions, drainDefaults } from '../gate/drain.ts'
+import { makeGate } from '../gate/gate.ts'
+import { inbound } from '../gate/inbound.ts'
+import { type Life, newLife } from '../gate/life.ts'
+import { Limiter } from '../gate/limiter.ts'
+import { misdirection } from '../gate/misdirection.ts'
+import { Stats } from '../gate/stats.ts'
+import { answerProbe, notReady, ready } from '../health/probes.ts'
+import { makeReadiness } from '../health/readiness.ts'
+import { type Metrics, makeMetrics } from '../observe/metrics.ts'
+import { openRequestLog, type RequestLog } from '../observe/request-log.ts'
+import { Credentials } from './credentials.ts'
+import { makeJudge } from './upstream.ts'
+
+export interface PartsOptions {
+  readonly config: ProxyConfig
+  readonly policy: Policy
+  /** 32 bytes. */
+  readonly policyDigest: Uint8Array
+  readonly makeEngine: MakeEngine
+  readonly clock: Clock
+  readonly version: string
+  /** Where log lines go. */
+  readonly write: (line: string) => unknown
+  /** Where plain lines about failed readiness rounds go, as the Go proxy writes them. */
+  readonly writeError: (line: string) => unknown
+  readonly drain?: DrainOptions
+}
+
+export interface Parts {
+  readonly life: Life
+  readonly drain: Drain
+  readonly stats: Stats
+  readonly metrics: Metrics
+  readonly requestLog: RequestLog
+  readonly credentials: Credentials
+  readonly engine: Engine
+  /** Open client connections, kept by whoever accepts them. */
+  readonly connections: { count: number }
+}
+
+/** The container is where Knative puts it: in this pod. Only its port is the host's word. */
+const containerHost = '127.0.0.1'
+
+/** Connections to the container that are kept where no limit says how many can be needed (Go: MaxIdleConns). */
+const unlimitedIdle = 1000
+
+/** One try of an aggressive probe: Go's 100 ms, or what a handshake and a verdict may take. */
+const tryMs = { plain: 100, verified: 1_000 } as const
+
+export function makeParts(options: PartsOptions, tee: QuoteSource | undefined, log: Log): Parts {
+  const { config, policy, clock } = options
+  const life = newLife()
+  const drain = new Drain(life, clock, options.drain ?? drainDefaults)
+  const limiter = new Limiter(config.concurrency)
+  const stats = new Stats(clock)
+  const connections = { count: 0 }
+  const metrics = makeMetrics({
+    observability: config.observability,
+    serving: config.serving,
+    upstream: { port: config.ports.user, secure: policy.upstream.mode !== 'plaintext' },
+    hosts: policy.hosts,
+    inFlight: () => limiter.inFlight,
+    limited: config.concurrency > 0,
+    connections: () => connections.count,
+    info: {
+      version: options.version,
+      policy: policy.name,
+      policy_digest: toHex(options.policyDigest),
+      upstream: policy.upstream.mode,
+      tee: tee === undefined ? 'none' : tee.synthetic ? 'SYNTHETIC' : tee.tee,
+    },
+  })
+  const requestLog = openRequestLog(config.observability, config.serving, options.write, log)
+  const credentials = new Credentials()
+  const dialers = makeDialers(options, tee, credentials, metrics, log)
+
+  const gate = makeRoleGate({
+    options,
+    life,
+    drain,
+    limiter,
+    stats,
+    metrics,
+    recorders: [...metrics.recorders, ...requestLog.recorders],
+    log,
+    verified: dialers.container.verified,
+    askContainer: askContainer(options, dialers, credentials),
+  })
+  const engine = options.makeEngine(gate, engineOptions(options, dialers.container))
+  return { life, drain, stats, metrics, requestLog, credentials, engine, connections }
+}
+
+interface Dialers {
+  readonly container: Dialer
+  /** Where a readiness probe goes: always to the container where it is verified. */
+  readonly probe: (host: string, port: number) => Dialer['dial']
+}
+
+function makeDialers(
+  { policy, policyDigest, config, clock }: PartsOptions,
+  tee: QuoteSource | undefined,
+  credentials: Credentials,
+  metrics: Metrics,
+  log: Log,
+): Dialers {
+  const judge = makeJudge({
+    policy,
+    policyDigest: toHex(policyDigest),
+    clock,
+    own: {
+      mrenclave: tee && toHex(tee.mrenclave),
+      leafSha256s: credentials.leafSha256s,
+      credential: () => credentials.current,
+    },
+  })
+  const refused = (reasons: readonly Reason[]): void => {
+    metrics.peerRefused(reasons.map(reason => reason.rule))
+    log.error('container refused', { code: 'upstream-untrusted', reasons })
+  }
+  const container = makeDialer({ host: containerHost, port: config.ports.user, clock, judge, refused })
+  const probe = judge
+    ? () => container.dial
+    : (host: string, port: number) => makeDialer({ host, port, clock, judge: undefined, refused }).dial
+  return { container, probe }
+}
+
+/** The container's own readiness, and ours: whoever has no valid certificate to show is not ready. */
+function askContainer(
+  { config, clock, writeError }: PartsOptions,
+  { container, probe }: Dialers,
+  credentials: Credentials,
+): () => Promise<Reply> {
+  const ask = makeReadiness({
+    checks: config.readiness,
+    dial: probe,
+    clock,
+    verified: container.verified,
+    http2AutoDetection: config.http2AutoDetection,
+    aggressiveTryMs: container.verified ? tryMs.verified : tryMs.plain,
+    failed: text => writeError(`${text}\n`),
+  })
+  return async () => (!credentials.expired && (await ask()) ? ready : notReady)
+}
+
+interface GateInputs {
+  readonly options: PartsOptions
+  readonly life: Life
+  readonly drain: Drain
+  readonly limiter: Limiter
+  readonly stats: Stats
+  readonly metrics: Metrics
+  readonly recorders: readonly Recorder[]
+  readonly log: Log
+  readonly verified: boolean
+  readonly askContainer: () => Promise<Reply>
+}
+
+function makeRoleGate({ options, life, metrics, verified, ...rest }: GateInputs): Gate {
+  const { config, policy, clock } = options
+  const refuse = inbound(policy.inbound.plaintext)
+  const state = {
+    draining: () => life.state !== 'serving' && life.state !== 'starting',
+    starting: () => life.state === 'starting',
+  }
+  return makeGate({
+    ...rest,
+    clock,
+    life,
+    deadlines: new Deadlines(config.timeouts, clock),
+    // A client learns what went wrong only where there is nothing to learn: no trust, or synthetic trust.
+    explain: !verified || policy.dangerSyntheticRoot !== undefined,
+    refuse(head) {
+      const refusal = refuse(head)
+      if (refusal) metrics.plaintextRefused()
+      return refusal
+    },
+    misdirected: verified ? misdirection({ service: policy.service, hosts: policy.hosts }) : undefined,
+    probe: head => answerProbe(head, state),
+    kubeletProbesPass: policy.inbound.plaintext === 'serve',
+  })
+}
+
+function engineOptions({ config, policy, clock }: PartsOptions, dialer: Dialer): Parameters<MakeEngine>[1] {
+  const { upgrades, allowUnframed } = policy.upstream
+  const anyToken = upgrades[0] === '*'
+  return {
+    dialer,
+    clock,
+    authority: `${containerHost}:${config.ports.user}`,
+    upgrades: token => anyToken || upgrades.includes(token),
+    lenientWebSocket: anyToken,
+    // Anybody can send it; where the policy knows our hosts, it was one of them or the request has been refused.
+    honourOriginalHost: !dialer.verified || policy.hosts.length > 0,
+    strip: policy.inbound.strip,
+    allowUnframed: !dialer.verified || allowUnframed,
+    maxIdleUpstream: config.concurrency > 0 ? config.concurrency : unlimitedIdle,
+    idleConnectionMs: config.idleConnectionMs,
+  }
+}
