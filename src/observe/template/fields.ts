@@ -78,8 +78,11 @@ function remote(from: RequestHead['from']): string {
 
 /** Second field of Traceparent, if it has two; else B3's. */
 function traceId(head: RequestHead): string {
-  const parts = head.header('traceparent')?.split('-') ?? []
-  return parts[1] ?? head.header('x-b3-traceid') ?? ''
+  const parent = head.header('traceparent') ?? ''
+  const from = parent.indexOf('-') + 1
+  if (from === 0) return head.header('x-b3-traceid') ?? ''
+  const to = parent.indexOf('-', from)
+  return to < 0 ? parent.slice(from) : parent.slice(from, to)
 }
 
 /** A response that broke off is a 500, as in Go; a client that left before it is a 499. */

@@ -24,12 +24,13 @@ export function show(value: Value): string {
 
 /** Shortest digits; with an exponent below 1e-4 and from 1e6 on (strconv, format g). */
 export function showFloat(value: number): string {
+  const size = Math.abs(value)
+  // Here JavaScript writes the same digits in the same form.
+  if (size >= 1e-4 && size < 1e6) return String(value)
   if (value === 0) return Object.is(value, -0) ? '-0' : '0'
   if (!Number.isFinite(value)) return Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf'
   const [digits = '', exponent = '0'] = value.toExponential().split('e')
-  const power = Number(exponent)
-  if (power >= -4 && power < 6) return plain(digits, power)
-  return `${digits}e${goExponent(power)}`
+  return `${digits}e${goExponent(Number(exponent))}`
 }
 
 /** Digits with a point behind the first, moved by a power of ten. */
