@@ -3,12 +3,18 @@
 // value that holds what its mode needs and nothing else.
 
 import type { AcceptedEnclave } from '../attest/policy.ts'
+import type { TcbRule } from '../attest/tcb-policy.ts'
 import type { PolicyDocument } from './policy-shape.ts'
 import { type Complaint, show } from './shape.ts'
 
 /** A set of enclaves. Measurements are lower-case hex. */
 export interface Peers {
   readonly enclaves: readonly AcceptedEnclave[]
+  readonly tcb: TcbRule
+  /** Platform instance ids or PPIDs, lower-case hex; empty: any. */
+  readonly platforms: readonly string[]
+  /** Lower-case hex; empty: any. */
+  readonly policyDigests: readonly string[]
   readonly dangerAllowDebug: boolean
 }
 
@@ -50,8 +56,6 @@ export function unimplemented(document: PolicyDocument): Complaint[] {
       `${only}"mirror" and "http/1.1"`,
       upstream.protocol,
     ],
-    [collateral.sources.length > 0, '/collateral/sources', `${only}[]`, collateral.sources],
-    [collateral.maxAgeSeconds !== 2_592_000, '/collateral/maxAgeSeconds', `${only}2592000`, collateral.maxAgeSeconds],
     [
       collateral.dangerPastNextUpdateSeconds !== 0,
       '/collateral/dangerPastNextUpdateSeconds',
@@ -63,17 +67,9 @@ export function unimplemented(document: PolicyDocument): Complaint[] {
     [signed.required, '/signed/required', `${only}false`, true],
     [signed.from.length > 0, '/signed/from', `${only}[]`, signed.from],
     [signed.signers.length > 0, '/signed/signers', `${only}[]`, signed.signers.length],
-    ...Object.entries(document.peers).flatMap(([name, { tcb, platforms, policyDigests }]) => {
-      const at = `/peers/${name}`
-      return [
-        [tcb.profile !== 'strict', `${at}/tcb/profile`, `${only}"strict"`, tcb.profile],
-        [tcb.advisories.length > 0, `${at}/tcb/advisories`, `${only}[]`, tcb.advisories],
-        [tcb.minEvaluationDataNumber !== null, `${at}/tcb/minEvaluationDataNumber`, `${only}null`, 'a number'],
-        [tcb.minTcbDate !== null, `${at}/tcb/minTcbDate`, `${only}null`, 'a date'],
-        [platforms.length > 0, `${at}/platforms`, `${only}[]`, platforms],
-        [policyDigests.length > 0, `${at}/policyDigests`, `${only}[]`, policyDigests],
-      ] as const
-    }),
+    ...collateral.sources.map(
+      ({ kind }, i) => [kind !== 'directory', `/collateral/sources/${i}/kind`, `${only}"directory"`, kind] as const,
+    ),
   ]
   return asked.filter(([set]) => set).map(([, path, want, got]) => ({ path, want, got: show(got) }))
 }
@@ -88,6 +84,15 @@ export function contradictions(document: PolicyDocument): Complaint[] {
   if (identity.source === 'files' && !identity.dangerAcceptForeignKey) {
     const want = 'true, as with /identity/source "files" the private key is born outside'
     complaints.push({ path: '/identity/dangerAcceptForeignKey', want, got: 'false' })
+  }
+  if (dangerSyntheticRoot !== undefined && document.collateral.sources.length > 0) {
+    const want = 'nothing, as there is no collateral for synthetic evidence'
+    complaints.push({ path: '/collateral/sources', want, got: show(document.collateral.sources) })
+  }
+  for (const [peer, { tcb }] of Object.entries(document.peers)) {
+    if (tcb.profile === 'swHardeningOk' || tcb.advisories.length === 0) continue
+    const want = `nothing, as the profile is "${tcb.profile}"`
+    complaints.push({ path: `/peers/${peer}/tcb/advisories`, want, got: show(tcb.advisories) })
   }
   if (upstream.mode === 'plaintext' && upstream.clientCertificate) {
     complaints.push({ path: '/upstream/clientCertificate', want: 'false, as mode is "plaintext"', got: 'true' })
@@ -162,7 +167,17 @@ function attested(
   return { mode: 'attested', trust: 'measurement', freshness: 'none', accept, accepted: peersOf(peer) }
 }
 
-/** The part of a peers entry that this version judges by. */
+/** What a peers entry asks of a peer, as the judge of evidence reads it. */
 export function peersOf(peer: PolicyDocument['peers'][string]): Peers {
-  return { enclaves: peer.enclaves, dangerAllowDebug: peer.dangerAllowDebug }
+  const { enclaves, tcb, platforms, policyDigests, dangerAllowDebug } = peer
+  const floors = {
+    tcbInfo: tcb.minEvaluationDataNumber?.tcbInfo,
+    qeIdentity: tcb.minEvaluationDataNumber?.qeIdentity,
+    rootCrl: tcb.minCrlNumber?.root,
+    pckCrl: tcb.minCrlNumber?.pck,
+    tcbDate: tcb.minTcbDate ?? undefined,
+    issuedAt: tcb.minIssueDate ?? undefined,
+  }
+  const { profile, advisories } = tcb
+  return { enclaves, tcb: { profile, advisories, floors }, platforms, policyDigests, dangerAllowDebug }
 }

@@ -93,12 +93,19 @@ const upgradeToken = parsed({
 })
 
 const until = described('The entry accepts nobody from this instant on.', optional(instant))
+const kss = {
+  isvExtProdId: described('Extended product id (KSS).', optional(hex(16))),
+  isvFamilyId: described('Product family id (KSS).', optional(hex(16))),
+  configId: described('Configuration id (KSS).', optional(hex(64))),
+  minConfigSvn: described('Lowest configuration version (KSS).', optional(integer(0, 0xffff))),
+}
 const enclave = byKey({
-  mrenclave: object({ mrenclave: described('Measurement of one build.', hex(32)), until }),
+  mrenclave: object({ mrenclave: described('Measurement of one build.', hex(32)), ...kss, until }),
   mrsigner: object({
     mrsigner: described('SHA-256 of the key that signs the builds.', hex(32)),
     isvProdId: described('Product number; one signer signs many products.', integer(0, 0xffff)),
     minIsvSvn: described('Lowest security version.', integer(0, 0xffff)),
+    ...kss,
     until,
   }),
 })
@@ -108,18 +115,32 @@ const tcb = object({
     'Which TCB states of a platform are accepted.',
     defaulted(oneOf('strict', 'swHardeningOk', 'dangerOutOfDate'), 'strict'),
   ),
-  advisories: described('Accepted advisories.', defaulted(array(text(/^INTEL-SA-[0-9]{5}$/, 'INTEL-SA-<nnnnn>')), [])),
+  advisories: described(
+    'With profile swHardeningOk: advisories that may apply to a platform that needs software hardening.',
+    defaulted(array(text(/^INTEL-SA-[0-9]{5}$/, 'INTEL-SA-<nnnnn>')), []),
+  ),
   minEvaluationDataNumber: described(
     'Lowest evaluation data numbers of the collateral.',
     defaulted(nullable(object({ tcbInfo: integer(0, 1e9), qeIdentity: integer(0, 1e9) })), null),
   ),
   minTcbDate: described('Oldest TCB date.', defaulted(nullable(instant), null)),
+  minCrlNumber: described(
+    'Lowest numbers of the revocation lists.',
+    defaulted(nullable(object({ root: integer(0, 1e9), pck: integer(0, 1e9) })), null),
+  ),
+  minIssueDate: described(
+    'Oldest date at which TCB info, QE identity and PCK revocation list may have been issued.',
+    defaulted(nullable(instant), null),
+  ),
 })
 
 const peer = object({
   enclaves: described('Who is accepted; an empty list accepts nobody.', array(enclave)),
   tcb: defaulted(tcb, {}),
-  platforms: described('Platform ids; empty: any platform.', defaulted(array(hex(16)), [])),
+  platforms: described(
+    'Platform instance ids or PPIDs of known machines; empty: any platform.',
+    defaulted(array(hex(16)), []),
+  ),
   policyDigests: described('Digests of policies that a peer may run under; empty: any.', defaulted(array(hex(32)), [])),
   dangerAllowDebug: described('Accept enclaves whose memory a debugger may read.', defaulted(flag, false)),
 })
@@ -197,10 +218,13 @@ const upstream = object({
 
 const collateral = object({
   sources: described(
-    'Where collateral comes from.',
+    'Where collateral comes from; for a directory, its path.',
     defaulted(array(object({ kind: oneOf('pcs', 'pccs', 'directory'), at: text(/^\S+$/, 'a URL or a path') })), []),
   ),
-  maxAgeSeconds: defaulted(integer(0, 31_536_000), 2_592_000),
+  maxAgeSeconds: described(
+    'Oldest TCB info, QE identity and PCK revocation list, whatever date they name themselves.',
+    defaulted(integer(0, 31_536_000), 2_592_000),
+  ),
   dangerPastNextUpdateSeconds: described('Use collateral beyond its date.', defaulted(integer(0, 31_536_000), 0)),
 })
 

@@ -46,6 +46,11 @@ export interface Policy {
   }
   readonly upstream: Upstream
   readonly peers: Readonly<Record<string, Peers>>
+  readonly collateral: {
+    /** Paths of directories of Intel's collateral; none: hardware evidence cannot be verified. */
+    readonly directories: readonly string[]
+    readonly maxAgeMs: number
+  }
   /** What may be remembered of a request; ['*']: anything. */
   readonly observe: readonly Observed[]
   /** DER of the root of synthetic evidence. */
@@ -166,6 +171,11 @@ function build(document: PolicyDocument, trust: Trust): Policy {
       probePath: upstream.probe?.path,
     },
     peers,
+    collateral: {
+      // unimplemented() refused the other kinds.
+      directories: document.collateral.sources.map(source => source.at),
+      maxAgeMs: document.collateral.maxAgeSeconds * 1000,
+    },
     observe: document.observe.allow,
     dangerSyntheticRoot: dangerSyntheticRoot && new Uint8Array(dangerSyntheticRoot[0].raw),
   }
@@ -179,6 +189,8 @@ export function dangers(policy: Policy): readonly string[] {
       const at = path === '' ? key : `${path}.${key}`
       if (key.startsWith('danger')) {
         if (each !== undefined && each !== false && each !== 0) found.add(at)
+      } else if (key === 'profile') {
+        if (String(each).startsWith('danger')) found.add(`${at}=${each}`)
       } else if (typeof each === 'object' && each !== null) visit(each, at)
     }
   }
@@ -195,6 +207,10 @@ export function weaknesses(policy: Policy): readonly string[] {
     [upstream.mode !== 'attested', `upstream.mode=${upstream.mode}`],
     [upstream.mode === 'attested', 'upstream.trust=measurement'],
     [upstream.mode === 'attested', 'upstream.freshness=none'],
+    ...Object.entries(policy.peers).map(
+      ([name, { tcb }]) =>
+        [tcb.profile === 'swHardeningOk', `peers.${name}.tcb.profile=swHardeningOk`] as [boolean, string],
+    ),
     [upstream.upgrades.includes('*'), 'upstream.upgrade.allow=*'],
     [upstream.mode !== 'plaintext' && upstream.allowUnframed, 'upstream.allowUnframed'],
     [policy.observe.includes('*'), 'observe.allow=*'],

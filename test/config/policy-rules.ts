@@ -37,24 +37,44 @@ const refused: [name: string, part: object, complaint: string | RegExp][] = [
   ["the CA's address", { identity: { provision: { url: 'https://a', accept: 'b' } } }, /^\/identity\/provision/],
   ['HTTP/2 only', { upstream: { mode: 'plaintext', protocol: 'h2' } }, /^\/upstream\/protocol/],
   ['ALPN', { upstream: { mode: 'plaintext', protocol: 'auto' } }, /^\/upstream\/protocol/],
-  ['collateral sources', { collateral: { sources: [{ kind: 'pcs', at: 'https://a' }] } }, /^\/collateral\/sources/],
-  ['an age of collateral', { collateral: { maxAgeSeconds: 1 } }, /^\/collateral\/maxAgeSeconds/],
+  [
+    "Intel's own service as a source of collateral",
+    {
+      collateral: {
+        sources: [
+          { kind: 'directory', at: '/c' },
+          { kind: 'pcs', at: 'https://a' },
+        ],
+      },
+    },
+    '/collateral/sources/1/kind: want this version does only "directory", got "pcs"',
+  ],
+  ['a PCCS', { collateral: { sources: [{ kind: 'pccs', at: 'https://a' }] } }, /^\/collateral\/sources\/0\/kind/],
+  [
+    'collateral for synthetic evidence',
+    {
+      name: 'demo',
+      dangerSyntheticRoot: syntheticRootPem,
+      collateral: { sources: [{ kind: 'directory', at: '/c' }] },
+    },
+    /^\/collateral\/sources: want nothing, as there is no collateral for synthetic evidence/,
+  ],
   ['late collateral', { collateral: { dangerPastNextUpdateSeconds: 1 } }, /^\/collateral\/dangerPastNextUpdateSeconds/],
   ['spans', { observe: { otlp: 'https://a' } }, /^\/observe\/otlp/],
   ['sealed records', { observe: { sealTo: 'k' } }, /^\/observe\/sealTo/],
   ['signed policies', { signed: { required: true } }, /^\/signed\/required/],
   ['sources of signed policies', { signed: { from: ['podinfo'] } }, /^\/signed\/from/],
   ['signers', { signed: { signers: [{ kid: 'a', jwk: {}, services: [], may: [] }] } }, /^\/signed\/signers/],
-  ['another TCB profile', peers({ tcb: { profile: 'dangerOutOfDate' } }), /^\/peers\/app\/tcb\/profile/],
-  ['advisories', peers({ tcb: { advisories: ['INTEL-SA-00001'] } }), /^\/peers\/app\/tcb\/advisories/],
   [
-    'evaluation numbers',
-    peers({ tcb: { minEvaluationDataNumber: { tcbInfo: 1, qeIdentity: 1 } } }),
-    /minEvaluationDataNumber/,
+    'advisories that nobody would look at',
+    peers({ tcb: { advisories: ['INTEL-SA-00001'] } }),
+    '/peers/app/tcb/advisories: want nothing, as the profile is "strict", got ["INTEL-SA-00001"]',
   ],
-  ['a TCB date', peers({ tcb: { minTcbDate: '2027-01-01T00:00:00Z' } }), /^\/peers\/app\/tcb\/minTcbDate/],
-  ['platforms', peers({ platforms: ['00'.repeat(16)] }), /^\/peers\/app\/platforms/],
-  ['policies of peers', peers({ policyDigests: [hex] }), /^\/peers\/app\/policyDigests/],
+  [
+    'advisories where everything goes',
+    peers({ tcb: { profile: 'dangerOutOfDate', advisories: ['INTEL-SA-00001'] } }),
+    /^\/peers\/app\/tcb\/advisories: want nothing/,
+  ],
   [
     'trust by service',
     { upstream: { ...attested, trust: 'service' }, ...peers({}) },
@@ -113,7 +133,22 @@ for (const [name, part, complaint] of refused) {
 }
 
 t.test('each mode yields what it needs', async t => {
-  const accepted = { enclaves: [{ mrenclave: hex, until: undefined }], dangerAllowDebug: false }
+  const kss = { isvExtProdId: undefined, isvFamilyId: undefined, configId: undefined, minConfigSvn: undefined }
+  const floors = {
+    tcbInfo: undefined,
+    qeIdentity: undefined,
+    rootCrl: undefined,
+    pckCrl: undefined,
+    tcbDate: undefined,
+    issuedAt: undefined,
+  }
+  const accepted = {
+    enclaves: [{ mrenclave: hex, ...kss, until: undefined }],
+    tcb: { profile: 'strict', advisories: [], floors },
+    platforms: [],
+    policyDigests: [],
+    dangerAllowDebug: false,
+  }
   t.same(judged({ upstream: attested, ...peers({}) }), {
     trust: { mode: 'attested', trust: 'measurement', freshness: 'none', accept: 'app', accepted },
     complaints: [],
@@ -126,7 +161,47 @@ t.test('each mode yields what it needs', async t => {
   t.same(judged({}).trust, { mode: 'plaintext' })
 })
 
-t.test('of a peer this version judges by enclaves and debug', async t => {
-  const peer = judged({ upstream: attested, ...peers({ dangerAllowDebug: true }) }).document.peers['app']
-  t.same(peer && Object.keys(peersOf(peer)), ['enclaves', 'dangerAllowDebug'])
+t.test('everything that a peer entry asks for reaches its judge', async t => {
+  const entry = {
+    enclaves: [
+      { mrsigner: hex, isvProdId: 1, minIsvSvn: 2, isvExtProdId: 'AA'.repeat(16), configId: '01'.repeat(64) },
+      { mrenclave: hex, isvFamilyId: '02'.repeat(16), minConfigSvn: 3 },
+    ],
+    tcb: {
+      profile: 'swHardeningOk',
+      advisories: ['INTEL-SA-00615'],
+      minEvaluationDataNumber: { tcbInfo: 17, qeIdentity: 18 },
+      minCrlNumber: { root: 3, pck: 4 },
+      minTcbDate: '2024-03-13T00:00:00Z',
+      minIssueDate: '2025-01-01T00:00:00Z',
+    },
+    platforms: ['BB'.repeat(16)],
+    policyDigests: [hex],
+    dangerAllowDebug: true,
+  }
+  const peer = judged({ upstream: attested, ...peers(entry) })
+  t.same(peer.complaints, [])
+  const app = peer.document.peers['app']
+  if (!app) throw new Error('no peer')
+  t.match(peersOf(app), {
+    enclaves: [
+      { mrsigner: hex, isvProdId: 1, minIsvSvn: 2, isvExtProdId: 'aa'.repeat(16), configId: '01'.repeat(64) },
+      { mrenclave: hex, isvFamilyId: '02'.repeat(16), minConfigSvn: 3 },
+    ],
+    tcb: {
+      profile: 'swHardeningOk',
+      advisories: ['INTEL-SA-00615'],
+      floors: {
+        tcbInfo: 17,
+        qeIdentity: 18,
+        rootCrl: 3,
+        pckCrl: 4,
+        tcbDate: Date.UTC(2024, 2, 13),
+        issuedAt: Date.UTC(2025, 0, 1),
+      },
+    },
+    platforms: ['bb'.repeat(16)],
+    policyDigests: [hex],
+    dangerAllowDebug: true,
+  })
 })

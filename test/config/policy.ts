@@ -67,6 +67,20 @@ t.test('demo trusts the synthetic root', async t => {
 t.test('dangers are found wherever they are', async t => {
   const debug = filled.replace('{ "app": {', '{ "app": { "dangerAllowDebug": true,')
   t.same(dangers(readPolicy(bytesOf(debug), 'x')), ['peers.app.dangerAllowDebug'])
+  const old = filled.replace('{ "app": {', '{ "app": { "tcb": { "profile": "dangerOutOfDate" },')
+  t.same(dangers(readPolicy(bytesOf(old), 'x')), ['peers.app.tcb.profile=dangerOutOfDate'])
+})
+
+t.test('a platform that needs hardening is a weakness', async t => {
+  const soft = filled.replace('{ "app": {', '{ "app": { "tcb": { "profile": "swHardeningOk" },')
+  t.ok(weaknesses(readPolicy(bytesOf(soft), 'x')).includes('peers.app.tcb.profile=swHardeningOk'))
+})
+
+t.test('where collateral comes from, and how old it may be', async t => {
+  const collateral = '"collateral": { "sources": [{ "kind": "directory", "at": "/c" }], "maxAgeSeconds": 60 },'
+  const policy = readPolicy(bytesOf(filled.replace('"peers"', `${collateral} "peers"`)), 'x')
+  t.same(policy.collateral, { directories: ['/c'], maxAgeMs: 60_000 })
+  t.same(readPolicy(bytesOf(filled), 'x').collateral, { directories: [], maxAgeMs: 2_592_000_000 })
 })
 
 t.test('a policy of an operator', async t => {

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
 import t from 'tap'
+import { collateralFiles } from '../../src/attest/directory.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { compatible, demo } from '../../src/config/policies.ts'
 import { type Policy, readPolicy } from '../../src/config/policy.ts'
@@ -9,7 +11,9 @@ import type { Finding, Judge } from '../../src/engine/dial.ts'
 import type { Credential } from '../../src/identity/credential.ts'
 import { generateKey, type KeyPair, selfSigned } from '../../src/identity/x509.ts'
 import { makeJudge, type UpstreamOptions } from '../../src/proxy/upstream.ts'
+import { realEvidenceMissing, realPath, realPem } from '../support/evidence.ts'
 import { dates, makeIntermediate, makeLeaf, makeRoot, start } from '../support/identity.ts'
+import { makeIntel } from '../support/pki-intel.ts'
 
 type Own = UpstreamOptions['own']
 
@@ -79,6 +83,71 @@ t.test('attested', async t => {
   t.test('without a root of synthetic evidence, hardware evidence is refused for want of collateral', async t => {
     const text = demo.replace(/,\s*"dangerSyntheticRoot": "[^"]*"/, '').replace('"name": "demo"', '"name": "mine"')
     t.equal(verdict(await judgeOf(read(text), {}, now).judge([leaf])), 'collateral-missing')
+  })
+})
+
+const attestedBy = (collateral: object, peer: object): Policy =>
+  read(
+    JSON.stringify({
+      version: 1,
+      name: 'mine',
+      upstream: { mode: 'attested', trust: 'measurement', freshness: 'none', accept: 'app' },
+      peers: { app: peer },
+      collateral,
+    }),
+  )
+
+t.test('attested, evidence from hardware', async t => {
+  const enclaves = [{ mrenclave: '0866e7ca11b9f4efe4bf39b2607f4e1299f111920d96d95719080f01b62b7585' }]
+  const lax = { enclaves, dangerAllowDebug: true, tcb: { profile: 'dangerOutOfDate' } }
+  const from = (folder: string, more = {}) => ({ sources: [{ kind: 'directory', at: folder }], ...more })
+  const [synthetic] = (await demoCredential(demoFunction())).chain
+
+  t.test('a directory that is not there refuses everybody, with the reason', async t => {
+    const judge = judgeOf(attestedBy(from(`${t.testdir()}/none`), lax))
+    t.equal(verdict(await judge.judge([synthetic])), 'collateral-missing')
+    t.equal(judge.collateralGeneration(), 0)
+  })
+
+  t.test("collateral under another root than Intel's is never taken", async t => {
+    const folder = t.testdir()
+    const { collateral } = await makeIntel()
+    for (const [member, file] of Object.entries(collateralFiles)) {
+      writeFileSync(`${folder}/${file}`, collateral[member as keyof typeof collateralFiles])
+    }
+    const judge = judgeOf(attestedBy(from(folder), lax))
+    t.equal(verdict(await judge.judge([synthetic])), 'collateral-unverified')
+    t.equal(judge.collateralGeneration(), 0)
+  })
+
+  t.test('a real peer is judged by the policy', { skip: realEvidenceMissing }, async t => {
+    const when = Date.UTC(2025, 7, 20)
+    const time = { ...systemClock, now: () => when }
+    const real = realPath('sgx-v3-gramine-ratls-tagged-00606a')
+    const leaf = realPem('ratls-certs/gramine-cert.pem')
+    const rows: [name: string, collateral: object, peer: object, want: string][] = [
+      ['whom the policy allows everything', from(real), lax, 'accepted'],
+      ['a debug enclave', from(real), { ...lax, dangerAllowDebug: false }, 'debug'],
+      ['an old platform', from(real), { ...lax, tcb: {} }, 'tcb-status'],
+      ['collateral older than the policy wants', from(real, { maxAgeSeconds: 3600 }), lax, 'collateral-age'],
+      ['another machine', from(real), { ...lax, platforms: ['00'.repeat(16)] }, 'platform'],
+      ['no claim of a policy', from(real), { ...lax, policyDigests: ['00'.repeat(32)] }, 'policy'],
+      ['another model', from(realPath('sgx-v3-phala-00a067110000')), lax, 'collateral-missing'],
+    ]
+    for (const [name, collateral, peer, want] of rows) {
+      t.test(`${name}: ${want}`, async t => {
+        const judge = judgeOf(attestedBy(collateral, peer), {}, time)
+        const first = await judge.judge([leaf])
+        t.equal(verdict(first), want)
+        t.equal(judge.collateralGeneration(), 1)
+        const second = await judge.judge([leaf])
+        t.equal(verdict(second), want)
+      })
+    }
+    t.test('synthetic evidence is none', async t => {
+      const judge = judgeOf(attestedBy(from(real), lax), {}, time)
+      t.equal(verdict(await judge.judge([synthetic])), 'collateral-missing')
+    })
   })
 })
 

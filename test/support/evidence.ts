@@ -2,6 +2,7 @@
 // can be spoilt on its own. Also the way to real evidence, where a checkout has it beside it.
 
 import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { bindClaims, bindLegacyKey, encodeClaims, type OwnClaims, type ReportData } from '../../src/attest/bind.ts'
 import type { QuoteSource } from '../../src/attest/evidence.ts'
 import type { Trust } from '../../src/attest/peer.ts'
@@ -82,6 +83,9 @@ const folder = new URL('../../../shared/attestation/data/', import.meta.url)
 export const realEvidenceMissing: string | false = existsSync(folder)
   ? false
   : 'NO REAL EVIDENCE beside this checkout: only synthetic evidence was tested'
+
+/** Path of a file or folder of real evidence. */
+export const realPath = (path: string): string => fileURLToPath(new URL(path, folder))
 
 export function realBytes(path: string): Uint8Array {
   return new Uint8Array(readFileSync(new URL(path, folder)))
