@@ -60,7 +60,6 @@ const maxLines = 400
 
 // Not met yet, by rule and file; the list may only get shorter.
 const debts: Readonly<Record<string, readonly string[]>> = {
-  'no file is longer than 400 lines': ['engine/undici/exchange.ts'],
   'the environment is read in one place and handed on': ['demo/process.ts'],
 }
 

@@ -5,7 +5,11 @@ const special = {
   'test/attest/real.ts': ['src/attest/verify.ts'],
   'test/attest/libraries.ts': ['src/attest/verify.ts'],
   'test/engine/conformance.ts': [],
-  'test/engine/undici.ts': ['src/engine/undici.ts', 'src/engine/undici/early.ts', 'src/engine/undici/exchange.ts'],
+  'test/engine/undici.ts': [
+    'src/engine/undici.ts',
+    'src/engine/switch.ts',
+    ...['asked', 'early', 'exchange', 'words'].map(name => `src/engine/undici/${name}.ts`),
+  ],
   'test/proxy/zero-bytes.ts': [],
   'test/gate/order.ts': ['src/gate/gate.ts'],
 }

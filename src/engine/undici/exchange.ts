@@ -1,20 +1,21 @@
 // One request on the reference engine: node:http's message and response on the client's side, an undici dispatch on the
 // container's. It obeys the gate's orders and reports to its ticket.
 
-import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { Fault, systemCode } from '../../base/errors.ts'
-import { headProblem, malformed, parseTarget, type Target } from '../../base/target.ts'
-import type { Driver, End, Gate, Peer, Reply, RequestHead, Ticket } from '../../gate/contract.ts'
+import { Fault } from '../../base/errors.ts'
+import type { Driver, End, Gate, Peer, Reply, Ticket } from '../../gate/contract.ts'
 import type { EngineOptions } from '../engine.ts'
-import { firstValue, requestFields, responseFields, tokens, values } from '../rewrite.ts'
+import { firstValue, requestFields, responseFields } from '../rewrite.ts'
 import { sniffContentType } from '../sniff.ts'
 import { reasonPhrase } from '../status.ts'
+import { headText, switchHead, switchProblem } from '../switch.ts'
 import { joinTunnel } from '../tunnel.ts'
+import { Asked } from './asked.ts'
 import type { Early } from './early.ts'
 import type { Controller, Handler, Lane, Lanes } from './lanes.ts'
 import { Upload } from './upload.ts'
+import { asFault, decodeFields, framingFault, pairs, refuseHead, withoutExpect } from './words.ts'
 
 /** How a request came in: Node has one event for each of these. */
 export type Entry = 'request' | 'upgrade' | 'connect' | 'continue' | 'expectation'
@@ -35,55 +36,18 @@ export interface ExchangeContext {
   readonly draining: () => boolean
 }
 
-/** As much of an unread body as the Go server swallows to keep a connection. */
-const maxDiscard = 256 * 1024
-
-/** May be sent twice (RFC 9110 §9.2.2), where it has no body. */
-const replayable: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
-
-const websocketGuid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
-
-class NodeHead implements RequestHead {
-  readonly #message: IncomingMessage
-  readonly from: Peer
-  readonly upgrade: boolean
-
-  constructor(message: IncomingMessage, from: Peer, upgrade: boolean) {
-    this.#message = message
-    this.from = from
-    this.upgrade = upgrade
-  }
-
-  get method(): string {
-    return this.#message.method ?? ''
-  }
-
-  get target(): string {
-    return this.#message.url ?? ''
-  }
-
-  get version(): '1.0' | '1.1' {
-    return this.#message.httpVersion === '1.0' ? '1.0' : '1.1'
-  }
-
-  header(lowerName: string): string | undefined {
-    return firstValue(this.#message.rawHeaders, lowerName)
-  }
-}
-
 type State = 'waiting' | 'forwarding' | 'relaying' | 'replying' | 'tunnel' | 'ended'
 
 export class Exchange implements Driver, Handler {
   readonly #context: ExchangeContext
   readonly #entry: Entry
-  readonly #message: IncomingMessage
+  readonly #asked: Asked
   readonly #response: ServerResponse
   /** The client's socket and what it sent behind the head, where Node handed both over. */
   readonly #raw: Raw | undefined
   /** Told when this becomes a tunnel and when it ends. */
   readonly #changed: () => void
   #ticket: Ticket | undefined
-  #target: Target | undefined
   #state: State = 'waiting'
   #end: End = 'complete'
   #lane: Lane | undefined
@@ -104,7 +68,7 @@ export class Exchange implements Driver, Handler {
   ) {
     this.#context = context
     this.#entry = entry
-    this.#message = message
+    this.#asked = new Asked(message, context.from, entry === 'upgrade')
     this.#response = response
     this.#raw = raw
     this.#changed = changed
@@ -114,35 +78,16 @@ export class Exchange implements Driver, Handler {
   begin(): void {
     this.#response.on('finish', () => this.#finish(this.#end))
     this.#response.on('close', () => this.#left())
-    const problem = this.#problem()
+    const { problem } = this.#asked
     if (problem !== undefined) {
-      this.#refuse(problem)
+      this.#state = 'replying'
+      refuseHead(this.#response, problem)
       return
     }
-    const head = new NodeHead(this.#message, this.#context.from, this.#entry === 'upgrade')
-    this.#ticket = this.#context.gate.enter(head, this)
+    this.#ticket = this.#context.gate.enter(this.#asked, this)
     const { order } = this.#ticket
     if (order === 'start') this.start()
     else if (order !== 'wait') this.answer(order)
-  }
-
-  /** What makes this head unfit for any decision, in the words of Go's server. */
-  #problem(): string | undefined {
-    const { httpVersion, rawHeaders, method = '', url = '' } = this.#message
-    this.#target = parseTarget(method, url)
-    return this.#target ? headProblem(httpVersion, values(rawHeaders, 'host')) : malformed
-  }
-
-  /** As Go's server does before its handlers: no gate, no statistics, and the end of the connection. */
-  #refuse(problem: string): void {
-    this.#state = 'replying'
-    const response = this.#response
-    response.sendDate = false
-    response.useChunkedEncodingByDefault = false
-    response.removeHeader('transfer-encoding')
-    const fields = ['Content-Type', 'text/plain; charset=utf-8', 'Connection', 'close']
-    response.writeHead(Number(problem.slice(0, 3)), problem.slice(4), fields)
-    response.end(problem, 'latin1')
   }
 
   // Orders.
@@ -156,7 +101,7 @@ export class Exchange implements Driver, Handler {
       this.answer({ status: 417, headers: [], body: '', close: true })
     } else {
       // The reference engine cannot relay the container's own 100: it invites the body as soon as it forwards.
-      if (this.#entry === 'continue' && this.#hasBody()) this.#response.writeContinue()
+      if (this.#entry === 'continue' && this.#asked.hasBody) this.#response.writeContinue()
       this.#dispatch(false)
     }
   }
@@ -189,7 +134,7 @@ export class Exchange implements Driver, Handler {
 
   /** True while the rest of the request has not come. */
   get incomplete(): boolean {
-    return !this.#message.complete
+    return !this.#asked.message.complete
   }
 
   /** The rest of the request cannot be read. */
@@ -212,7 +157,7 @@ export class Exchange implements Driver, Handler {
 
   onResponseStart(controller: Controller, status: number): void {
     if (this.#state !== 'forwarding') return
-    const raw = decode(controller.rawHeaders)
+    const raw = decodeFields(controller.rawHeaders)
     // Without an Upgrade field undici takes a switch of protocols for an interim answer.
     if (status === 101) this.#fail(new Fault('upstream-switched', 'backend switched protocols and named none'))
     else if (status < 200) this.#relayInterim(status, raw)
@@ -236,7 +181,7 @@ export class Exchange implements Driver, Handler {
       return
     }
     this.#sendHead(undefined)
-    const trailers = decode(controller.rawTrailers)
+    const trailers = decodeFields(controller.rawTrailers)
     if (trailers.length > 0) this.#response.addTrailers(pairs(trailers))
     this.#giveLane()
     this.#response.end()
@@ -247,7 +192,7 @@ export class Exchange implements Driver, Handler {
     const fault = asFault(error)
     const lane = this.#lane
     this.#discardLane()
-    if (this.#state === 'forwarding' && lane?.stale && fault.blame === 'upstream' && this.#mayRepeat()) {
+    if (this.#state === 'forwarding' && lane?.stale && fault.blame === 'upstream' && this.#mayRepeat) {
       this.#retries++
       this.#dispatch(true)
     } else {
@@ -256,8 +201,10 @@ export class Exchange implements Driver, Handler {
   }
 
   onRequestUpgrade(controller: Controller, status: number, _headers: unknown, upstream: Socket): void {
-    const raw = decode(controller.rawHeaders)
-    const problem = this.#raw && this.#state === 'forwarding' ? this.#switchProblem(raw) : 'nobody asked for it'
+    const raw = decodeFields(controller.rawHeaders)
+    const lenient = this.#context.options.lenientWebSocket === true
+    const expected = this.#raw !== undefined && this.#state === 'forwarding'
+    const problem = expected ? switchProblem(this.#asked.fields, raw, lenient) : 'nobody asked for it'
     if (problem !== undefined || !this.#raw) {
       upstream.on('error', () => {})
       upstream.destroy()
@@ -270,47 +217,36 @@ export class Exchange implements Driver, Handler {
   // Forwarding.
 
   #dispatch(fresh: boolean): void {
-    const { lanes, options, strip, from } = this.#context
-    const message = this.#message
-    const target = this.#target
-    const fields = requestFields(message.rawHeaders, {
-      peer: from.address,
+    const { lanes, options, strip } = this.#context
+    const asked = this.#asked
+    const fields = requestFields(asked.fields, {
+      peer: asked.from.address,
       authority: options.authority,
       strip,
-      targetAuthority: target?.authority,
+      targetAuthority: asked.parsed?.authority,
       honourOriginalHost: options.honourOriginalHost ?? true,
     })
-    const body = this.#hasBody() ? this.#openUpload() : null
-    const upgrade = this.#entry === 'upgrade' ? (firstValue(message.rawHeaders, 'upgrade') ?? null) : null
     this.#lane = lanes.take(fresh)
     this.#lane.dispatch(
       {
-        method: message.method ?? 'GET',
-        path: target?.path ?? '/',
+        method: asked.method,
+        path: asked.parsed?.path ?? '/',
         headers: withoutExpect(fields),
-        body,
-        upgrade,
+        body: asked.hasBody ? this.#openUpload() : null,
+        upgrade: asked.upgrade ? (asked.header('upgrade') ?? null) : null,
       },
       this,
     )
   }
 
   #openUpload(): Upload {
-    this.#upload = new Upload(this.#message, bytes => this.#ticket?.received(bytes))
+    this.#upload = new Upload(this.#asked.message, bytes => this.#ticket?.received(bytes))
     return this.#upload
   }
 
-  #hasBody(): boolean {
-    const { headers } = this.#message
-    if (headers['transfer-encoding'] !== undefined) return true
-    return headers['content-length'] !== undefined && Number(headers['content-length']) > 0
-  }
-
-  #mayRepeat(): boolean {
-    if (this.#retries > 0 || this.#hasBody()) return false
-    if (replayable.has(this.#message.method ?? '')) return true
-    const { headers } = this.#message
-    return headers['idempotency-key'] !== undefined || headers['x-idempotency-key'] !== undefined
+  /** Once, on a fresh connection. */
+  get #mayRepeat(): boolean {
+    return this.#retries === 0 && this.#asked.repeatable
   }
 
   // Relaying.
@@ -318,26 +254,15 @@ export class Exchange implements Driver, Handler {
   #relayInterim(status: number, raw: string[]): void {
     const socket = this.#response.socket
     if (!socket || this.#response.headersSent) return
-    const head = [`HTTP/1.1 ${status} ${reasonPhrase(status)}`]
-    const fields = responseFields(raw)
-    for (let i = 0; i + 1 < fields.length; i += 2) head.push(`${fields[i]}: ${fields[i + 1]}`)
-    socket.write(`${head.join('\r\n')}\r\n\r\n`, 'latin1')
+    socket.write(headText(status, responseFields(raw)), 'latin1')
     this.#ticket?.interim(status)
   }
 
   #relayHead(status: number, raw: string[]): void {
-    const bodyless = this.#message.method === 'HEAD' || status === 204 || status === 304
-    const codings = tokens(raw, 'transfer-encoding')
-    if (codings.length > 0 && codings.join() !== 'chunked') {
-      // Under any other coding the body ends with the connection, or is not what the client would take it for.
-      this.#fail(new Fault('upstream-malformed', 'unsupported transfer encoding'))
-      return
-    }
-    const framed = bodyless || codings.length > 0 || firstValue(raw, 'content-length') !== undefined
-    if (!framed && !this.#context.options.allowUnframed) {
-      this.#fail(
-        new Fault('upstream-unframed', 'the response ends only by close, which cannot be told from truncation'),
-      )
+    const bodyless = this.#asked.method === 'HEAD' || status === 204 || status === 304
+    const fault = bodyless ? undefined : framingFault(raw, this.#context.options.allowUnframed)
+    if (fault) {
+      this.#fail(fault)
       return
     }
     this.#state = 'relaying'
@@ -368,12 +293,12 @@ export class Exchange implements Driver, Handler {
 
   #writeHead(status: number, fields: string[], close: boolean): void {
     const response = this.#response
-    const modern = this.#message.httpVersion !== '1.0'
+    const modern = this.#asked.version !== '1.0'
     const closes =
       close ||
       this.#context.draining() ||
       this.#raw !== undefined ||
-      this.#unreadIsLarge() ||
+      this.#asked.unreadIsLarge ||
       (modern && !response.shouldKeepAlive)
     // Node adds `Connection: keep-alive` unless told that somebody removed it.
     response.removeHeader('connection')
@@ -384,26 +309,7 @@ export class Exchange implements Driver, Handler {
     response.writeHead(status, reasonPhrase(status), fields)
   }
 
-  /** Would reading the rest of the request only to throw it away cost more than a new connection? */
-  #unreadIsLarge(): boolean {
-    if (this.#message.complete || !this.#hasBody()) return false
-    const length = this.#message.headers['content-length']
-    return length === undefined || Number(length) > maxDiscard
-  }
-
   // Tunnels.
-
-  #switchProblem(raw: string[]): string | undefined {
-    const asked = firstValue(this.#message.rawHeaders, 'upgrade')?.toLowerCase() ?? ''
-    const got = firstValue(raw, 'upgrade') ?? ''
-    if (got.toLowerCase() !== asked) return `backend tried to switch protocol "${got}" when "${asked}" was requested`
-    const key = firstValue(this.#message.rawHeaders, 'sec-websocket-key')
-    if (asked !== 'websocket' || key === undefined || this.#context.options.lenientWebSocket) return undefined
-    const want = createHash('sha1')
-      .update(key.trim() + websocketGuid)
-      .digest('base64')
-    return firstValue(raw, 'sec-websocket-accept') === want ? undefined : 'backend answered another websocket key'
-  }
 
   #openTunnel(status: number, raw: string[], upstream: Socket, { socket: client, early }: Raw): void {
     this.#state = 'tunnel'
@@ -411,10 +317,7 @@ export class Exchange implements Driver, Handler {
     this.#discardLane()
     this.#ticket?.responded(status)
     this.#response.detachSocket(client)
-    const fields = ['Connection', 'Upgrade', 'Upgrade', firstValue(raw, 'upgrade') ?? '', ...responseFields(raw)]
-    let text = `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`
-    for (let i = 0; i + 1 < fields.length; i += 2) text += `${fields[i]}: ${fields[i + 1]}\r\n`
-    client.write(`${text}\r\n`, 'latin1')
+    client.write(switchHead(status, raw), 'latin1')
     const head = early.take()
     if (head.length > 0) {
       this.#ticket?.received(head.length)
@@ -451,7 +354,7 @@ export class Exchange implements Driver, Handler {
     this.#finish(end)
     // To a client of HTTP/1.0 the end of the connection may be the end of the body, and only a reset is none. (On TLS the
     // missing close_notify says the same.)
-    if (this.#message.httpVersion === '1.0' && socket && !('encrypted' in socket)) socket.resetAndDestroy()
+    if (this.#asked.version === '1.0' && socket && !('encrypted' in socket)) socket.resetAndDestroy()
     this.#response.destroy()
     socket?.destroy()
   }
@@ -484,45 +387,4 @@ export class Exchange implements Driver, Handler {
     if (this.#lane) this.#context.lanes.discard(this.#lane)
     this.#lane = undefined
   }
-}
-
-/** undici hands out raw fields as Buffers or strings. */
-function decode(raw: unknown): string[] {
-  if (!Array.isArray(raw)) return []
-  return raw.map(each => (typeof each === 'string' ? each : Buffer.isBuffer(each) ? each.toString('latin1') : ''))
-}
-
-function pairs(raw: string[]): [string, string][] {
-  const found: [string, string][] = []
-  for (let i = 0; i + 1 < raw.length; i += 2) found.push([raw[i] ?? '', raw[i + 1] ?? ''])
-  return found
-}
-
-/** undici refuses the field; the invitation to send was ours already. */
-function withoutExpect(fields: string[]): string[] {
-  const kept: string[] = []
-  for (let i = 0; i + 1 < fields.length; i += 2) {
-    if (fields[i]?.toLowerCase() !== 'expect') kept.push(fields[i] ?? '', fields[i + 1] ?? '')
-  }
-  return kept
-}
-
-/** What undici and the socket say, in our codes and the Go proxy's words. */
-function asFault(error: Error): Fault {
-  if (error instanceof Fault) return error
-  const code = systemCode(error) ?? ''
-  if (code === 'ECONNRESET' || code === 'EPIPE') return new Fault('upstream-reset', 'connection reset by peer')
-  if (code === 'UND_ERR_SOCKET') {
-    if (error.message === 'bad upgrade') return new Fault('upstream-switched', 'backend switched protocols unasked')
-    if (error.message === 'bad response') return new Fault('upstream-malformed', 'unexpected bytes from the container')
-    return new Fault('upstream-closed', 'EOF')
-  }
-  if (code === 'UND_ERR_INFO') return new Fault('upstream-closed', 'http: server closed idle connection')
-  if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED') {
-    return new Fault('request-unsupported', `the reference engine cannot forward this request: ${error.message}`)
-  }
-  // undici's parser errors carry no code of their own.
-  if (error.name === 'HTTPParserError' || code.startsWith('HPE_') || code.startsWith('UND_ERR_'))
-    return new Fault('upstream-malformed', code)
-  return new Fault('upstream-closed', code === '' ? 'closed' : code)
 }
