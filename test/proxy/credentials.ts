@@ -73,6 +73,7 @@ t.test('nothing is shown before the first credential', async t => {
   const { credentials, shown } = await setUp(t)
   t.match((await shown()).leaf, /^(ERR_|ECONN)/)
   t.equal(credentials.current, undefined)
+  t.equal(credentials.expired, false, 'what never was has not ended')
   t.equal(credentials.leafSha256s.size, 0)
 })
 
@@ -97,7 +98,9 @@ t.test('an expired credential is shown to nobody, not even to those who have a t
   await eventually(() => credentials.current === credential)
   const { socket } = await shown()
   const [session] = (await once(socket ?? t, 'session')) as [Buffer]
+  t.equal(credentials.expired, false)
   await clock.advance(hour)
+  t.equal(credentials.expired, true)
   t.equal(credentials.current, undefined)
   t.match((await shown()).leaf, /^(ERR_|ECONN)/)
   t.match((await shown({ session })).leaf, /^(ERR_|ECONN)/)
@@ -107,6 +110,7 @@ t.test('an expired credential is shown to nobody, not even to those who have a t
   give(next)
   await eventually(() => credentials.current === next)
   t.equal((await shown()).leaf, sha256(next.chain[0]), 'the next one is shown again')
+  t.equal(credentials.expired, false)
 })
 
 t.test('a renewal that fails changes nothing', async t => {
