@@ -64,7 +64,17 @@ async function proxy({ values }: Parsed): Promise<void> {
     write: (line: string): unknown => process.stdout.write(line),
     writeError: (line: string): unknown => process.stderr.write(line),
   }
-  const running = await start().catch(error => {
+  let running: RunningProxy | undefined
+  let signals = 0
+  const leave = (): void => {
+    signals++
+    // Before anything is served there is nothing to drain; a second signal says that nobody waits for it.
+    if (signals > 1 || !running) process.exit(1)
+    running.drain().then(finish, fail)
+  }
+  process.on('SIGTERM', leave)
+  process.on('SIGINT', leave)
+  running = await start().catch(error => {
     if (error instanceof Fault && logFailure(error, openLog({ ...out, ...readLogging(get) }))) process.exit(1)
     throw error
   })
@@ -86,15 +96,6 @@ async function proxy({ values }: Parsed): Promise<void> {
       syntheticTee: demoProxy,
     })
   }
-
-  let signals = 0
-  const leave = (): void => {
-    signals++
-    if (signals > 1) process.exit(1)
-    running.drain().then(finish, fail)
-  }
-  process.on('SIGTERM', leave)
-  process.on('SIGINT', leave)
 }
 
 async function demo({ values }: Parsed): Promise<void> {
@@ -141,7 +142,7 @@ function ownFrames(error: unknown): string {
     .filter(line => /^\s+at /.test(line))
   return frames
     .slice(0, 6)
-    .map(line => `\n${line.replace(/\(?(?:file:\/\/)?\S*\/(src|dist|node_modules)\//, '($1/')}`)
+    .map(line => `\n${line.replace(/(?:file:\/\/)?[^\s(]*\/(src|dist|node_modules)\//, '$1/')}`)
     .join('')
 }
 

@@ -117,7 +117,7 @@ class Connection {
     this.#quietSince = this.#clock.monotonic()
     this.#bytesAtRest = this.socket.bytesRead
     if (this.#refusal !== undefined) refuse(this.socket, this.#refusal)
-    else if (this.context.draining()) this.socket.end()
+    else if (this.context.draining()) this.socket.destroySoon()
   }
 }
 
@@ -226,7 +226,7 @@ export function makeUndiciEngine(gate: Gate, options: EngineOptions): Engine {
     accept,
     drain() {
       draining = true
-      for (const connection of connections.values()) if (connection.idle) connection.socket.end()
+      for (const connection of connections.values()) if (connection.idle) connection.socket.destroySoon()
     },
     drained() {
       const drained = new Promise<void>(resolve => onDrained.push(resolve))

@@ -8,6 +8,7 @@ import type { Fault } from '../base/errors.ts'
 export interface Peer {
   /** IP address as the kernel gave it; hearsay inside an enclave, never an authentication input. */
   readonly address: string
+  readonly port?: number
   /** True where we ended TLS on this connection. */
   readonly secure: boolean
 }

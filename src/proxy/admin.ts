@@ -38,8 +38,8 @@ export function metricsServer(metrics: Pick<Metrics, 'text' | 'contentType'>): S
         return {
           status: 405,
           contentType: 'text/plain; charset=utf-8',
-          headers: { Allow: 'GET, HEAD' },
-          body: 'method not allowed\n',
+          headers: { Allow: 'GET, HEAD', 'X-Content-Type-Options': 'nosniff' },
+          body: 'Method Not Allowed\n',
         }
       }
       return { status: 200, contentType: metrics.contentType, body: await metrics.text() }

@@ -26,7 +26,7 @@ export function bind(server: Server, port: number, name: string): Promise<void> 
 
 export function plainListener(engine: Engine, maxConnections: number): Server {
   const server = createServer({ allowHalfOpen: true, noDelay: true }, socket => {
-    engine.accept(socket, { address: peerAddress(socket), secure: false })
+    engine.accept(socket, { ...peerOf(socket), secure: false })
   })
   server.maxConnections = maxConnections
   return server
@@ -70,7 +70,7 @@ export function tlsListener(engine: Engine, maxConnections: number, rules: TlsRu
   })
   server.maxConnections = maxConnections
   server.on('secureConnection', (socket: TLSSocket) => {
-    engine.accept(socket, { address: peerAddress(socket), secure: true })
+    engine.accept(socket, { ...peerOf(socket), secure: true })
   })
   const speaksPlain = keepRaw(server)
   // The object may hold what the client sent; only its code is looked at.
@@ -113,7 +113,8 @@ function withoutUndefined<T extends object>(options: T): { [K in keyof T]: Exclu
 }
 
 /** IPv4 addresses as such, also where the dual-stack socket shows them mapped. */
-function peerAddress(socket: Socket): string {
+function peerOf(socket: Socket): { address: string; port: number } {
   const address = socket.remoteAddress ?? ''
-  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
+  const plain = address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
+  return { address: plain, port: socket.remotePort ?? 0 }
 }

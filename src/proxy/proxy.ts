@@ -102,6 +102,7 @@ function announce({ config, policy, policyDigest }: ProxyOptions, tee: QuoteSour
     dangers: dangers(policy),
     weaknesses: weaknesses(policy),
   })
+  for (const what of config.observability.declined) log.warn('asked for, and not done', { code: 'declined', what })
   const most = config.concurrency
   if (most === 0) return
   const parameters = `{QueueDepth:${most * waitingPerWorking}, MaxConcurrency:${most}, InitialCapacity:${most}}`
