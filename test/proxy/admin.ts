@@ -93,7 +93,7 @@ t.test('Prometheus may GET and HEAD', async t => {
     t.match(await say(port, method, '/metrics'), {
       status: 405,
       head: /Allow: GET, HEAD/,
-      body: 'method not allowed\n',
+      body: 'Method Not Allowed\n',
     })
   }
   t.match(await say(port, 'GET', '/metric'), { status: 404 })

@@ -1,5 +1,14 @@
 import t from 'tap'
-import { Float, isTrue, show, showFloat, sprint, type Value } from '../../../src/observe/template/values.ts'
+import {
+  Float,
+  goExponent,
+  isTrue,
+  plain,
+  show,
+  showFloat,
+  sprint,
+  type Value,
+} from '../../../src/observe/template/values.ts'
 
 const floats: [value: number, expected: string][] = [
   [0, '0'],
@@ -41,4 +50,20 @@ for (const [value, text, truth] of values) {
 t.test('spaces stand between neighbours of which neither is a string', async t => {
   t.equal(sprint(['a', 1, 2, 'b', 'c', new Float(3), true, []]), 'a1 2bc3 true []')
   t.equal(sprint([]), '')
+})
+
+const moved: [digits: string, power: number, expected: string][] = [
+  ['1.25', 0, '1.25'],
+  ['1.25', 1, '12.5'],
+  ['-1.25', 4, '-12500'],
+  ['1.25', -1, '0.125'],
+  ['-1.25', -3, '-0.00125'],
+  ['7', 2, '700'],
+]
+for (const [digits, power, expected] of moved) {
+  t.test(`${digits} moved by ${power} is ${expected}`, async t => t.equal(plain(digits, power), expected))
+}
+
+t.test('an exponent has a sign and two digits at least', async t => {
+  t.same([goExponent(6), goExponent(-5), goExponent(100)], ['+06', '-05', '+100'])
 })
