@@ -54,7 +54,7 @@ export class Exchange implements Driver, Handler {
   #controller: Controller | undefined
   #upload: Upload | undefined
   /** The container's final head, held back until its first bytes come. */
-  #head: { readonly status: number; readonly fields: string[]; readonly bodyless: boolean } | undefined
+  #head: { readonly status: number; readonly fields: string[]; readonly sniff: boolean } | undefined
   #breakTunnel: (() => void) | undefined
   #retries = 0
 
@@ -270,9 +270,12 @@ export class Exchange implements Driver, Handler {
     const fields = responseFields(raw)
     const announced = firstValue(raw, 'trailer')
     if (announced !== undefined) fields.push('Trailer', announced)
-    this.#head = { status, fields, bodyless }
-    // Head and first bytes leave together. A stream may begin with silence: then its head goes first, alone.
-    if (firstValue(raw, 'content-length') !== undefined) return
+    const typed =
+      firstValue(fields, 'content-type') !== undefined || firstValue(fields, 'content-encoding') !== undefined
+    this.#head = { status, fields, sniff: !bodyless && !typed }
+    // Head and first bytes leave together. Where silence comes first the head goes alone, unless those bytes are needed to
+    // name their type and are sure to come.
+    if (this.#head.sniff && firstValue(raw, 'content-length') !== undefined) return
     setImmediate(() => {
       if (this.#state !== 'relaying' || this.#response.writableEnded) return
       this.#sendHead(undefined)
@@ -283,11 +286,9 @@ export class Exchange implements Driver, Handler {
   /** @param first the first bytes of the body, if there are any */
   #sendHead(first: Buffer | undefined): void {
     if (!this.#head) return
-    const { status, fields, bodyless } = this.#head
+    const { status, fields, sniff } = this.#head
     this.#head = undefined
-    const typed =
-      firstValue(fields, 'content-type') !== undefined || firstValue(fields, 'content-encoding') !== undefined
-    if (first && !typed && !bodyless) fields.push('Content-Type', sniffContentType(first))
+    if (first && sniff) fields.push('Content-Type', sniffContentType(first))
     this.#writeHead(status, fields, false)
   }
 
