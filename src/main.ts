@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import { systemClock } from './base/clock.ts'
 import { describe, Fault } from './base/errors.ts'
 import { type Parsed, parseCommand, type Verb } from './cli/args.ts'
+import { evidenceVerbs } from './cli/verbs.ts'
 import { loadPolicy } from './config/policy.ts'
 import { readLogging, readProxyConfig } from './config/proxy.ts'
 import { logFailure } from './proxy/failure.ts'
@@ -36,6 +37,7 @@ const verbs: readonly Verb[] = [
       { name: 'json', help: 'print the tour as JSON' },
     ],
   },
+  ...evidenceVerbs,
 ]
 
 /** Command-line usage, as in BSD's sysexits. */
@@ -150,7 +152,17 @@ async function main(): Promise<void> {
   const command = parseCommand(process.argv.slice(2), verbs)
   if ('text' in command) process.stdout.write(command.text)
   else if (command.verb === 'version') process.stdout.write(`postern ${version()}\n`)
-  else if ('values' in command) await (command.verb === 'proxy' ? proxy(command) : demo(command))
+  else if ('values' in command) await run(command)
+}
+
+async function run(command: Parsed): Promise<void> {
+  const verb = evidenceVerbs.find(each => each.name === command.verb)
+  if (!verb) return command.verb === 'proxy' ? proxy(command) : demo(command)
+  process.exitCode = await verb.run(command, {
+    readFile: path => readFileSync(path),
+    write: text => process.stdout.write(text),
+    now: () => systemClock.now(),
+  })
 }
 
 // Who reads our output may go away; that is no reason to stop serving.

@@ -1,0 +1,63 @@
+// A verdict for people and for programs: the same facts, as text in sections or as one JSON object.
+
+import type { Claims, Reason } from '../attest/evidence.ts'
+import { toHex } from '../base/bytes.ts'
+import { dateLine, showClaims, showEnclave, showPlatform, showReasons, showSigned } from './show.ts'
+
+export interface Verdict {
+  /** Undefined where the evidence is not genuine. */
+  readonly claims: Claims | undefined
+  /** Undefined where no policy judged. */
+  readonly accepted: boolean | undefined
+  readonly reasons: readonly Reason[]
+}
+
+const debugFlag = 0x02n
+
+/** The verdict as text that ends in a line end. */
+export function report(verdict: Verdict, asJson: boolean): string {
+  return asJson ? `${JSON.stringify(plain(verdict), undefined, 2)}\n` : `${shown(verdict)}\n${lastLine(verdict)}\n`
+}
+
+/** Nothing of what could not be verified is in here. */
+function plain({ claims, accepted, reasons }: Verdict): object {
+  const { tcb, window } = claims ?? {}
+  const body = claims?.tee === 'sgx' ? claims.body : undefined
+  const iso = (ms: number | undefined): string | null => (ms === undefined ? null : dateLine(ms))
+  return {
+    verified: claims !== undefined,
+    accepted: accepted ?? null,
+    synthetic: claims?.synthetic ?? null,
+    tee: claims?.tee ?? null,
+    tcbStatus: claims?.tcbStatus ?? null,
+    advisoryIds: tcb?.advisoryIds ?? [],
+    tcbDate: iso(tcb?.tcbDate),
+    tcbEvaluationDataNumber: tcb?.evaluationDataNumber.tcbInfo ?? null,
+    qeEvaluationDataNumber: tcb?.evaluationDataNumber.qeIdentity ?? null,
+    fmspc: claims?.platform.fmspc ?? null,
+    mrenclave: body ? toHex(body.mrenclave) : null,
+    mrsigner: body ? toHex(body.mrsigner) : null,
+    isvProdId: body?.isvProdId ?? null,
+    isvSvn: body?.isvSvn ?? null,
+    debug: body ? (body.attributes.flags & debugFlag) !== 0n : null,
+    reportData: claims ? toHex(claims.body.reportData) : null,
+    window: window ? { notBefore: iso(window.from), notAfter: iso(window.until) } : null,
+    reasons,
+  }
+}
+
+function shown({ claims, reasons }: Verdict): string {
+  const parts = [
+    ...(claims ? [claims.tee === 'sgx' ? showEnclave('Enclave', claims.body) : showSigned(claims)] : []),
+    ...(claims ? [showPlatform(claims.platform), showClaims(claims)] : []),
+    ...(reasons.length > 0 ? [showReasons(reasons)] : []),
+  ]
+  return parts.join('')
+}
+
+function lastLine({ claims, accepted }: Verdict): string {
+  if (claims === undefined) return 'Not verified.'
+  const genuine = claims.synthetic ? 'Verified, SYNTHETIC' : 'Verified'
+  if (accepted === undefined) return `${genuine}. No policy was asked.`
+  return accepted ? `${genuine} and accepted.` : `${genuine}, but refused by the policy.`
+}

@@ -1,0 +1,75 @@
+// The verbs for people who look at evidence: quotes, live peers, policies. Each is loaded only when it is asked for, so
+// that the proxy carries none of them.
+
+import type { Parsed, Verb } from './args.ts'
+import type { Io } from './io.ts'
+
+export interface EvidenceVerb extends Verb {
+  /** @returns the exit code: 0 done or accepted, 1 refused. @throws Fault 'usage' */
+  readonly run: (parsed: Parsed, io: Io) => Promise<number>
+}
+
+const json = { name: 'json', help: 'print one JSON object' }
+const policy = {
+  name: 'policy',
+  value: 'NAME|FILE',
+  help: 'whom to trust: confidential, compatible, demo, or a JSON file',
+}
+
+export const evidenceVerbs: readonly EvidenceVerb[] = [
+  {
+    name: 'quote inspect',
+    summary: 'show what a quote says, without verifying any of it',
+    usage: 'FILE [--json]',
+    positionals: [{ name: 'FILE', help: 'a quote (bytes or hex), or a certificate with one in it (PEM or DER)' }],
+    flags: [json],
+    run: async (parsed, io) => (await import('./quote-inspect.ts')).inspectQuote(parsed, io),
+  },
+  {
+    name: 'quote verify',
+    summary: "verify a quote by Intel's procedure; with a policy, also judge the enclave",
+    usage: '--quote FILE --at TIME [--collateral DIR] [--root FILE] [--policy NAME|FILE] [--json]',
+    flags: [
+      { name: 'quote', value: 'FILE', required: true, help: 'a quote (bytes or hex), or a certificate with one in it' },
+      {
+        name: 'at',
+        value: 'TIME',
+        required: true,
+        help: 'the time to verify for, such as 2026-03-01T00:00:00Z; or: now',
+      },
+      {
+        name: 'collateral',
+        value: 'DIR',
+        help: 'TCB info, QE identity, revocation lists; not needed for synthetic quotes',
+      },
+      { name: 'root', value: 'FILE', help: "trust anchor, PEM or DER (default: Intel's root, or the policy's)" },
+      policy,
+      json,
+    ],
+    run: async (parsed, io) => (await import('./quote-verify.ts')).verifyQuoteFile(parsed, io),
+  },
+  {
+    name: 'verify',
+    summary: 'connect to a live peer, judge its evidence, say nothing to it',
+    usage: 'HOST:PORT --policy NAME|FILE [--json]',
+    positionals: [{ name: 'HOST:PORT', help: 'where it listens for TLS' }],
+    flags: [{ ...policy, required: true }, json],
+    run: async (parsed, io) => (await import('./verify.ts')).verifyPeer(parsed, io),
+  },
+  {
+    name: 'policy check',
+    summary: 'say whether a policy can be used, and what is dangerous or weak in it',
+    usage: 'FILE|NAME [--json]',
+    positionals: [{ name: 'FILE|NAME', help: policy.help }],
+    flags: [json],
+    run: async (parsed, io) => (await import('./policy.ts')).checkPolicy(parsed, io),
+  },
+  {
+    name: 'policy explain',
+    summary: 'say in sentences what a policy does',
+    usage: 'FILE|NAME',
+    positionals: [{ name: 'FILE|NAME', help: policy.help }],
+    flags: [],
+    run: async (parsed, io) => (await import('./policy.ts')).explainPolicy(parsed, io),
+  },
+]

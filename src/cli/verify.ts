@@ -1,0 +1,84 @@
+// `postern verify HOST:PORT`: a TLS handshake with a live peer, the judgement of the certificate that it showed, and not
+// one byte of an application. It asks as a proxy under this policy would.
+
+import { connect, type TLSSocket } from 'node:tls'
+import { readCollaterals } from '../attest/directory.ts'
+import type { Reason } from '../attest/evidence.ts'
+import { judgePeer, type Trust } from '../attest/peer.ts'
+import type { PeerRule } from '../attest/policy.ts'
+import { intelRoot } from '../attest/root.ts'
+import { describe, Fault } from '../base/errors.ts'
+import type { Policy } from '../config/policy.ts'
+import type { Parsed } from './args.ts'
+import type { Io } from './io.ts'
+import { report } from './report.ts'
+import { acceptedBy, readPolicyOf } from './subject.ts'
+
+const dialMs = 10_000
+
+/** @returns 0 accepted, 1 refused or unreachable. @throws Fault 'usage', 'policy-invalid' */
+export async function verifyPeer({ positionals, values }: Parsed, io: Io): Promise<number> {
+  const { host, port } = readAddress(positionals[0] ?? '')
+  const { policy } = readPolicyOf(String(values['policy']), io)
+  const rule: PeerRule = {
+    ...acceptedBy(policy),
+    maxCollateralAgeMs: policy.collateral.maxAgeMs,
+    dangerAcceptSynthetic: policy.dangerSyntheticRoot !== undefined,
+    refuse: { leafSha256s: [], mrenclave: undefined },
+  }
+  const asJson = values['json'] === true
+  const refuse = (reasons: readonly Reason[]): number => {
+    io.write(report({ claims: undefined, accepted: false, reasons }, asJson))
+    return 1
+  }
+  try {
+    const trust = trustOf(policy)
+    const judgement = judgePeer(await leafOf(host, port), rule, trust, io.now())
+    if (!judgement.accepted) return refuse(judgement.reasons)
+    io.write(report({ claims: judgement.claims, accepted: true, reasons: [] }, asJson))
+    return 0
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error
+    return refuse([{ rule: error.code, want: `a peer at ${host}:${port} to judge`, got: error.message }])
+  }
+}
+
+function trustOf({ dangerSyntheticRoot, collateral }: Policy): Trust {
+  if (dangerSyntheticRoot) return { root: dangerSyntheticRoot, collateral: { kind: 'synthetic' } }
+  if (collateral.directories.length === 0) {
+    throw new Fault('collateral-missing', 'the policy names no source of collateral')
+  }
+  return { root: intelRoot(), collateral: collateral.directories.flatMap(readCollaterals) }
+}
+
+/** The certificate that the peer proved possession of. @throws Fault 'upstream-unreachable', 'certificate-malformed' */
+function leafOf(host: string, port: number): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    // The peer's evidence is what counts; whether some CA knows it does not, so OpenSSL is not asked.
+    const socket: TLSSocket = connect({ host, port, rejectUnauthorized: false, minVersion: 'TLSv1.3' })
+    const fail = (what: string): void => {
+      socket.destroy()
+      reject(new Fault('upstream-unreachable', `${host}:${port}: ${what}`))
+    }
+    socket.setTimeout(dialMs, () => fail('timed out'))
+    socket.once('error', error => fail(describe(error)))
+    socket.once('close', () => fail('closed before the handshake was done'))
+    socket.once('secureConnect', () => {
+      const leaf = socket.getPeerX509Certificate()?.raw
+      socket.destroy()
+      if (leaf) resolve(new Uint8Array(leaf))
+      else reject(new Fault('certificate-malformed', 'the peer showed no certificate'))
+    })
+  })
+}
+
+/** @throws Fault 'usage' */
+function readAddress(text: string): { readonly host: string; readonly port: number } {
+  const [, bracketed, plain, digits] = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
+  const host = bracketed ?? plain
+  const port = Number(digits)
+  if (host === undefined || !(port >= 1 && port <= 65_535)) {
+    throw new Fault('usage', `postern verify: want HOST:PORT, got ${JSON.stringify(text)}; see postern verify --help`)
+  }
+  return { host, port }
+}
