@@ -2,7 +2,7 @@
 // `npm test -- test/gate/gate.ts` runs single files, without the coverage rule.
 
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 const only = process.argv.slice(2)
 const leastLines = 95
@@ -35,6 +35,8 @@ function count(text) {
   return { passed: of('pass'), failed: of('fail'), skipped: of('skip') + of('todo') }
 }
 
+const suiteFiles = () => readdirSync('test/suites').map(name => `test/suites/${name}`)
+
 /** Source files below the rule. A file that no test loads is not in the report at all, so the list of files decides. */
 function uncovered() {
   const report = JSON.parse(readFileSync('.tap/report/coverage-summary.json', 'utf8'))
@@ -43,7 +45,7 @@ function uncovered() {
     .map(([file, { lines }]) => `${file}: ${lines.pct} % of lines`)
 }
 
-const types = await step('types', 'tsc', ['-p', 'test'])
+const types = (await step('build', 'tsc', ['-p', 'tsconfig.json'])) && (await step('types', 'tsc', ['-p', 'test']))
 const style = await step('format and lint', 'biome', ['check', '.'])
 
 const coverage =
@@ -51,13 +53,20 @@ const coverage =
     ? ['--disable-coverage']
     : ['--allow-incomplete-coverage', '--coverage-report=text', '--coverage-report=json-summary']
 const tests = await run('tap', ['--reporter=tap', ...coverage, ...only], true)
-const { passed, failed, skipped } = count(tests.text)
+// By themselves and last: their cases measure time.
+const suites =
+  only.length > 0 ? undefined : await run('tap', ['--reporter=tap', '--disable-coverage', ...suiteFiles()], true)
+const counts = [tests, ...(suites ? [suites] : [])].map(({ text }) => count(text))
+const sum = key => counts.reduce((total, each) => total + each[key], 0)
+const [passed, failed, skipped] = ['passed', 'failed', 'skipped'].map(sum)
 
 const thin = only.length > 0 ? [] : uncovered()
 if (thin.length > 0) process.stdout.write(`\nFAILED  coverage below ${leastLines} %:\n  ${thin.join('\n  ')}\n`)
 const broken = [types, style, thin.length === 0].filter(good => !good).length
 // A run that died before its closing comment has failed, whatever it counted.
-const crashed = tests.code !== 0 && failed === 0 ? 1 : 0
+const crashed = (tests.code !== 0 || (suites && suites.code !== 0)) && failed === 0 ? 1 : 0
 
-process.stdout.write(`\n${passed} passed, ${failed + broken + crashed} failed${skipped ? `, ${skipped} skipped` : ''}\n`)
+process.stdout.write(
+  `\n${passed} passed, ${failed + broken + crashed} failed${skipped ? `, ${skipped} skipped` : ''}\n`,
+)
 process.exit(failed + broken + crashed > 0 || passed === 0 ? 1 : 0)
