@@ -113,7 +113,7 @@ function readTdReportBody(body: Reader): TdReportBody {
   const mrConfigId = body.take(48, 'mr config id')
   const mrOwner = body.take(48, 'mr owner')
   const mrOwnerConfig = body.take(48, 'mr owner config')
-  const rtmrs = [0, 1, 2, 3].map(i => body.take(48, `rtmr${i}`))
+  const rtmrs = Array.from({ length: 4 }, () => body.take(48, 'rtmr'))
   const reportData = body.take(64, 'report data')
   const v15 =
     body.left === 0

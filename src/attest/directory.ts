@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, Fault, systemCode } from '../base/errors.ts'
+import { describe, Fault } from '../base/errors.ts'
 import { verifyCollateral } from './collateral.ts'
 import type { IntelCollateral } from './evidence.ts'
 
@@ -55,7 +55,6 @@ export function readCollateral(directory: string): IntelCollateral {
 export function readCollaterals(directory: string): IntelCollateral[] {
   const entries = list(directory)
   const folders = entries
-    .filter(entry => entry.isDirectory() || entry.isSymbolicLink())
     .map(entry => join(directory, entry.name))
     .filter(folder => holdsTcbInfo(folder))
     .sort()
@@ -74,7 +73,7 @@ function list(directory: string) {
   try {
     return readdirSync(directory, { withFileTypes: true })
   } catch (cause) {
-    throw new Fault('collateral-missing', `${directory}: ${systemCode(cause) ?? describe(cause)}`, { cause })
+    throw new Fault('collateral-missing', `${directory}: ${describe(cause)}`, { cause })
   }
 }
 
@@ -82,7 +81,7 @@ function holdsTcbInfo(folder: string): boolean {
   try {
     return readdirSync(folder).includes(collateralFiles.tcbInfo)
   } catch {
-    return false // a link to nothing or to a file
+    return false // a file, or a link to nothing
   }
 }
 
@@ -121,7 +120,6 @@ export function directorySource(
         inForce = { sets, digest }
         generation++
       }
-      fault = undefined
     } catch (error) {
       fault = error
     }

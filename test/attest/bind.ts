@@ -143,3 +143,16 @@ for (const [name, bytes, message] of refused) {
     )
   })
 }
+
+t.test('a service of 2048 bytes is the longest', async t => {
+  const long = (bytes: number) => `spiffe://x/${'a'.repeat(bytes - 'spiffe://x/'.length)}`
+  for (const [bytes, want] of [
+    [2048, 'ok'],
+    [2049, code],
+  ] as const) {
+    t.equal(
+      outcome(() => decodeClaims(map(...ours, ['postern-service', utf8(long(bytes))]))),
+      want,
+    )
+  }
+})

@@ -178,6 +178,8 @@ const malformed: [name: string, bytes: () => Uint8Array, message: string][] = [
   ['a repeated extension', () => extensions(extension(someOid, octets), extension(someOid, octets)), 'is repeated'],
   ['a flag that is neither true nor false', () => extensions(extension(someOid, der(1, [1]), octets)), '00 or ff'],
   ['an extension with a tail', () => extensions(extension(someOid, octets, octets)), 'trailing'],
+  ['a list of extensions with a tail', () => rebuilt(f => f.splice(7, 1, der(0xa3, der(0x30), octets))), 'trailing'],
+  ['a third part behind the signature', () => rebuilt((_, rest) => rest.push(octets)), 'trailing'],
   ['a key that is none', () => rebuilt(f => f.splice(6, 1, der(0x30, der(0x30, someOid), der(3, [0, 4])))), 'unusable'],
   ['what only OpenSSL refuses', () => rebuilt(f => f.splice(6, 1, der(0x30))), 'OpenSSL refuses it'],
 ]
@@ -244,4 +246,40 @@ t.test('real RA-TLS certificates, Gramine, SGX SDK and rats-tls', { skip: realEv
   const root = readCertificate(realBytes('roots/intel-sgx-root-ca.der'))
   t.equal(root.sha256, createHash('sha256').update(realBytes('roots/intel-sgx-root-ca.der')).digest('hex'))
   t.match(authorityOf(root), { ca: true, pathLength: 1, keyCertSign: true, crlSign: true })
+})
+
+const usages: [name: string, value: Uint8Array, authority: object][] = [
+  ['bits of one byte', der(3, [7, 0x80]), { digitalSignature: true, keyCertSign: false, crlSign: false }],
+  ['bits of two bytes', der(3, [7, 0x06, 0x80]), { digitalSignature: false, keyCertSign: true, crlSign: true }],
+  [
+    'more unused bits than a byte has',
+    der(3, [8, 0xff]),
+    { digitalSignature: false, keyCertSign: false, crlSign: false },
+  ],
+  ['no bits', der(3, [0]), { digitalSignature: false, keyCertSign: false, crlSign: false }],
+  ['nothing', der(3), { digitalSignature: false, keyCertSign: false, crlSign: false }],
+]
+for (const [name, value, authority] of usages) {
+  t.test(`key usage: ${name}`, async t => {
+    const certificate = readCertificate(syntheticPlatform().chain[0])
+    const extensions = [{ oid: '2.5.29.15', critical: true, value }]
+    t.match(authorityOf({ ...certificate, extensions }), authority)
+    const tail = [{ oid: '2.5.29.15', critical: true, value: Buffer.concat([value, octets]) }]
+    t.match(
+      complaint(() => authorityOf({ ...certificate, extensions: tail })),
+      'trailing',
+    )
+  })
+}
+
+t.test('an attribute with a third part is no attribute', async t => {
+  const odd = der(0x30, der(0x31, der(0x30, der(0x06, [0x55, 4, 3]), text(0x13, 'a'), octets)))
+  t.match(
+    complaint(() => commonNameOf(odd)),
+    'trailing',
+  )
+  t.match(
+    complaint(() => commonNameOf(Buffer.concat([der(0x30), octets]))),
+    'trailing',
+  )
 })

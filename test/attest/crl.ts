@@ -2,6 +2,7 @@ import t from 'tap'
 import { readCertificate } from '../../src/attest/certificate.ts'
 import { readCrl, requireIssuedBy, requireNotRevoked } from '../../src/attest/crl.ts'
 import { toHex } from '../../src/base/bytes.ts'
+import { DerReader } from '../../src/base/der.ts'
 import { der, ecKeys, makeCertificate } from '../support/certificates.ts'
 import { realBytes, realEvidenceMissing, realQuotes } from '../support/evidence.ts'
 import { complaint, outcome } from '../support/outcome.ts'
@@ -115,6 +116,47 @@ for (const [name, bytes, message] of fixed) {
     )
   })
 }
+
+/** A list with one thing changed, taken apart and put together; not signed any more. */
+function taken(change: (tbs: Uint8Array[], list: Uint8Array[]) => void): Uint8Array {
+  const outer = new DerReader(crl({ revoked: ['03'] }), malformed).enter(0x30, 'list')
+  const inner = outer.enter(0x30, 'tbs')
+  const tbs: Uint8Array[] = []
+  while (inner.peek() !== undefined) tbs.push(inner.element('field').raw)
+  const list: Uint8Array[] = []
+  while (outer.peek() !== undefined) list.push(outer.element('field').raw)
+  change(tbs, list)
+  return der(0x30, der(0x30, ...tbs), ...list)
+}
+const nothing = der(0x05)
+const numbered = (...value: Uint8Array[]) => der(0x30, der(0x06, [0x55, 0x1d, 20]), der(0x04, ...value))
+const identified = (...value: Uint8Array[]) => der(0x30, der(0x06, [0x55, 0x1d, 35]), der(0x04, ...value))
+const tails: [name: string, bytes: Uint8Array][] = [
+  ['the list', taken((_, list) => list.push(nothing))],
+  ['what is signed', taken(tbs => tbs.push(nothing))],
+  ['an entry', crl({ revoked: ['03'], entryExtensions: Buffer.concat([der(0x30), nothing]) })],
+  ['the CRL number', crl({ extensions: [numbered(der(2, [1]), nothing), keyId] })],
+  ['the key identifier', crl({ extensions: [number, identified(der(0x30, der(0x80, [1])), nothing)] })],
+]
+for (const [name, bytes] of tails) {
+  t.test(`${name} with a tail: refused`, async t => {
+    t.match(
+      complaint(() => read(bytes)),
+      'trailing',
+    )
+  })
+}
+
+t.test('a list of a MiB is read, and no larger one', async t => {
+  t.match(
+    complaint(() => read(new Uint8Array(1_048_576))),
+    'want a revocation list',
+  )
+  t.match(
+    complaint(() => read(new Uint8Array(1_048_577))),
+    'list: 1048577 bytes, want at most 1048576',
+  )
+})
 
 t.test('a signature of seven bits is refused', async t => {
   const bytes = new Uint8Array(crl())

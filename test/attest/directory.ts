@@ -65,6 +65,10 @@ t.test('a directory with nothing in it, none at all, or too much', async t => {
     'ENOENT',
   )
   for (let i = 0; i < 65; i++) {
+    t.notMatch(
+      complaint(() => readCollaterals(folder)),
+      'at most 64',
+    )
     mkdirSync(join(folder, `${i}`))
     writeFileSync(join(folder, `${i}`, collateralFiles.tcbInfo), '')
   }
@@ -134,6 +138,14 @@ t.test('where there never was any, each call says why, and the next look comes s
   one.next(() => [intel.collateral])
   t.equal(one.generation(4999), 0)
   t.equal(one.generation(5000), 1)
+})
+
+t.test('a Fault is told with its own code', async t => {
+  const one = source(() => [{ ...intel.collateral, pckCrl: new Uint8Array() }])
+  t.equal(
+    outcome(() => one.collateral(0)),
+    'collateral-malformed',
+  )
 })
 
 t.test('a failure that is no Fault is told by its name only', async t => {

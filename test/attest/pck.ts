@@ -67,7 +67,7 @@ const tcb = (change: (fields: Uint8Array[]) => Uint8Array[]) => {
 const with_ = (at: number, field: Uint8Array) => (fields: Uint8Array[]) =>
   fields.map((each, i) => (i === at ? field : each))
 
-const refused: [name: string, value: Uint8Array, message: string][] = [
+const refused: [name: string, value: Uint8Array, message: string | RegExp][] = [
   ['nothing', new Uint8Array(), '1.2.840.113741.1.13.1: want 1 bytes'],
   ['no PPID', without(0), '.1 is missing'],
   ['no TCB', without(1), '.2 is missing'],
@@ -87,8 +87,8 @@ const refused: [name: string, value: Uint8Array, message: string][] = [
   ['no PCE svn', tcb(fields => fields.filter((_, i) => i !== 16)), '.2.17 is missing'],
   ['no CPU svn', tcb(fields => fields.slice(0, 17)), '.2.18 is missing'],
   ['a component twice', tcb(fields => [...fields, fields[3] ?? octets(0)]), '.2.4 is repeated'],
-  ['a component of 256', tcb(with_(2, sgxField([2, 3], der(0x02, [1, 0])))), 'component 3: want at most 255, got 256'],
-  ['a negative component', tcb(with_(2, sgxField([2, 3], der(0x02, [0x80])))), 'non-negative'],
+  ['a component of 256', tcb(with_(2, sgxField([2, 3], der(0x02, [1, 0])))), /^component 3: want at most 255, got 256/],
+  ['a negative component', tcb(with_(2, sgxField([2, 3], der(0x02, [0x80])))), /^component 3: want a non-negative/],
   ['a PCE svn of 65536', tcb(with_(16, sgxField([2, 17], der(0x02, [1, 0, 0])))), 'PCE svn: want at most 65535'],
   ['a CPU svn that says something else', tcb(with_(2, sgxField([2, 3], der(0x02, [1])))), 'not the components'],
   ['a flag of 1', instead(6, sgxField([7], der(0x30, sgxField([7, 1], der(0x01, [1]))))), 'want a boolean'],

@@ -101,6 +101,19 @@ for (const [name, options, rules, rule] of rows) {
   })
 }
 
+t.test('a certificate counts from its first moment to its last', async t => {
+  const [from, until] = [at - 5000, at + 5000]
+  const leaf = await makePeer({ certificate: { notBefore: new Date(from), notAfter: new Date(until) } })
+  for (const [when, rules] of [
+    [from - 1, ['certificate-dates']],
+    [from, []],
+    [until, []],
+    [until + 1, ['certificate-dates']],
+  ] as const) {
+    t.same(rulesOf(leaf, makeRule(), trust, when), rules)
+  }
+})
+
 t.test('our own certificate and our own measurement are refused though the rule accepts them', async t => {
   const leaf = await makePeer()
   const { sha256 } = readCertificate(leaf)
