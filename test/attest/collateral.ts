@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import t from 'tap'
 import { readCertificate } from '../../src/attest/certificate.ts'
 import { chooseCollateral, verifyCollateral } from '../../src/attest/collateral.ts'
@@ -265,5 +266,24 @@ t.test('of several, the one for the platform counts', async t => {
   t.equal(
     outcome(() => chooseCollateral(quote, [{ ...good, pckCrl: new Uint8Array() }], root)),
     malformed,
+  )
+})
+
+t.test('arbitrary and spoilt files are refused, never thrown', async () => {
+  const { kind, ...files } = good
+  const spoilt = fc.constantFrom(...Object.entries(files)).chain(([name, bytes]) =>
+    fc
+      .oneof(
+        fc.uint8Array({ maxLength: 300 }),
+        fc.tuple(fc.nat(bytes.length), fc.uint8Array({ maxLength: 8 })).map(([at, noise]) => {
+          return new Uint8Array(Buffer.concat([bytes.subarray(0, at), noise, bytes.subarray(at + noise.length)]))
+        }),
+      )
+      .map((changed): IntelCollateral => ({ kind, ...files, [name]: changed })),
+  )
+  const codes = ['ok', malformed, unverified, 'certificate-malformed', 'quote-unverified']
+  fc.assert(
+    fc.property(spoilt, collateral => codes.includes(outcome(() => verify(collateral)))),
+    { numRuns: 600 },
   )
 })

@@ -68,6 +68,7 @@ const rows: [name: string, claims: Claims, evidence: EvidenceFacts, rule: Partia
   ['another measurement', good, facts, { enclaves: [{ mrenclave: other }] }, ['mrenclave']],
   ['a measurement cut short', good, facts, { enclaves: [{ mrenclave: toHex(mrenclave).slice(0, 62) }] }, ['mrenclave']],
   ['an empty measurement', good, facts, { enclaves: [{ mrenclave: '' }] }, ['mrenclave']],
+  ['an entry that ends now', good, facts, { enclaves: [{ mrenclave: toHex(mrenclave), until: at }] }, []],
   ['another signer', good, facts, { enclaves: [{ ...signer, mrsigner: other }] }, ['mrsigner']],
   ['another product', good, facts, { enclaves: [{ ...signer, isvProdId: 8 }] }, ['isv-prod-id']],
   ['an older version', good, facts, { enclaves: [{ ...signer, minIsvSvn: 4 }] }, ['isv-svn']],
@@ -256,6 +257,17 @@ for (const [name, enclaves, until] of ends) {
     t.match(judge(good, facts, makeRule({ enclaves }), at), { accepted: true, until })
   })
 }
+
+t.test('the window counts from its first moment to its last', async t => {
+  for (const [when, accepted] of [
+    [window.from - 1, false],
+    [window.from, true],
+    [window.until, true],
+    [window.until + 1, false],
+  ] as const) {
+    t.equal(judge(good, facts, makeRule(), when).accepted, accepted)
+  }
+})
 
 t.test('the verdict ends where the collateral becomes too old', async t => {
   const rule = makeRule({ maxCollateralAgeMs: 1500, enclaves: [signer] })

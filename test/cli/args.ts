@@ -15,6 +15,60 @@ const verbs: readonly Verb[] = [
   { name: 'digest', summary: 'print a digest', usage: '', flags: [] },
 ]
 
+/** Verbs of two words, and arguments without a flag. */
+const grouped: readonly Verb[] = [
+  ...verbs,
+  {
+    name: 'quote show',
+    summary: 'show a quote',
+    usage: 'FILE [--json]',
+    positionals: [{ name: 'FILE', help: 'a quote' }],
+    flags: [{ name: 'json', help: 'as JSON' }],
+  },
+  { name: 'quote make', summary: 'make a quote', usage: '', flags: [] },
+]
+const groups: [name: string, argv: string[], expected: object][] = [
+  ['a verb of two words', ['quote', 'make'], { verb: 'quote make', values: {}, positionals: [] }],
+  ['its argument', ['quote', 'show', 'a'], { verb: 'quote show', positionals: ['a'] }],
+  ['an argument behind a flag', ['quote', 'show', '--json', 'a'], { values: { json: true }, positionals: ['a'] }],
+  ['an argument that looks like a flag', ['quote', 'show', '--', '-a'], { positionals: ['-a'] }],
+  [
+    'a group alone',
+    ['quote'],
+    { verb: 'help', text: /\n {2}quote show {2}show a quote\n {2}quote make {2}make a quote\n\n/ },
+  ],
+  ['a group and --help', ['quote', '--help'], { verb: 'help', text: /quote make/ }],
+  ['a group and -h', ['quote', '-h'], { verb: 'help', text: /quote make/ }],
+  ['help of a group', ['help', 'quote'], { verb: 'help', text: /quote make/ }],
+  [
+    'help of a verb of two words',
+    ['help', 'quote', 'show'],
+    { text: /^postern quote show: .*\n\n {2}FILE {4}a quote\n {2}--json {2}as JSON\n$/s },
+  ],
+  ['a verb of one word beside a group', ['digest'], { verb: 'digest' }],
+]
+for (const [name, argv, expected] of groups) {
+  t.test(`understands ${name}`, async t => {
+    t.match(parseCommand(argv, grouped), expected)
+  })
+}
+const wrong: [name: string, argv: string[], message: RegExp][] = [
+  [
+    'a second word that does not exist',
+    ['quote', 'eat'],
+    /^postern quote: no command "eat"; see postern quote --help$/,
+  ],
+  ['the first letters of a group', ['quo'], /^postern: no command "quo"; see postern --help$/],
+  ['a missing argument', ['quote', 'show'], /^postern quote show: FILE is missing; see postern quote show --help$/],
+  ['an argument too many', ['quote', 'show', 'a', 'b'], /^postern quote show: Unexpected argument 'b'; see/],
+  ['an argument that is not wanted', ['quote', 'make', 'a'], /^postern quote make: Unexpected argument 'a'/],
+]
+for (const [name, argv, message] of wrong) {
+  t.test(`${name}: a usage fault`, async t => {
+    t.throws(() => parseCommand(argv, grouped), { code: 'usage', message })
+  })
+}
+
 const parsed: [name: string, argv: string[], expected: object][] = [
   ['a verb without flags', ['digest'], { verb: 'digest', values: {} }],
   ['a flag with its value', ['proxy', '--policy', 'p.json'], { verb: 'proxy', values: { policy: 'p.json' } }],

@@ -1,6 +1,11 @@
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { evidenceVerbs } from '../../src/cli/verbs.ts'
+import { demoFunction, demoStranger } from '../../src/demo/enclaves.ts'
 import { command } from '../support/cli.ts'
+import { anyReportData } from '../support/evidence.ts'
 
 t.test('each verb has a summary, a usage and help for everything', async t => {
   for (const verb of evidenceVerbs) {
@@ -39,3 +44,21 @@ for (const [line, code, text] of lines) {
     t.match(answer.text, text)
   })
 }
+
+t.test('as a process: 0 accepted, 1 refused, 64 usage', async t => {
+  const folder = t.testdir()
+  const data = anyReportData(new Uint8Array(64))
+  writeFileSync(`${folder}/good`, await demoFunction().quote(data))
+  writeFileSync(`${folder}/bad`, await demoStranger().quote(data))
+  const postern = (...line: string[]) => {
+    const main = fileURLToPath(new URL('../../src/postern.js', import.meta.url))
+    return spawnSync(process.execPath, [main, ...line], { encoding: 'utf8' })
+  }
+  const verify = ['quote', 'verify', '--at', 'now', '--policy', 'demo', '--json', '--quote']
+  const good = postern(...verify, `${folder}/good`)
+  t.match([good.status, JSON.parse(good.stdout), good.stderr], [0, { verified: true, accepted: true }, ''])
+  const bad = postern(...verify, `${folder}/bad`)
+  t.match([bad.status, JSON.parse(bad.stdout), bad.stderr], [1, { verified: true, accepted: false }, ''])
+  t.match(postern('quote', 'verify'), { status: 64, stdout: '', stderr: /--quote FILE is missing/ })
+  t.match(postern(...verify, `${folder}/none`), { status: 64, stdout: '', stderr: /ENOENT/ })
+})
