@@ -1,25 +1,15 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { readReportBody } from '../../src/attest/body.ts'
-import type { Claims, EvidenceFacts, Platform, SgxClaims } from '../../src/attest/evidence.ts'
+import type { Claims, EvidenceFacts, SgxClaims } from '../../src/attest/evidence.ts'
 import { type AcceptedEnclave, judge, type PeerRule } from '../../src/attest/policy.ts'
 import { dateText } from '../../src/attest/tcb-policy.ts'
 import { fromHex, toHex } from '../../src/base/bytes.ts'
 import { measurement } from '../../src/demo/tee.ts'
-import { at, makeRule, mrenclave, mrsigner, service } from '../support/evidence.ts'
+import { at, makeRule, mrenclave, mrsigner, platform, service } from '../support/evidence.ts'
 
 const window = { from: at - 1000, until: at + 100_000 }
 const body = { ...readReportBody(new Uint8Array(384)), mrenclave, mrsigner, isvProdId: 7, isvSvn: 3 }
-const platform: Platform = {
-  ppid: '50'.repeat(16),
-  piid: '49'.repeat(16),
-  fmspc: '00606a000000',
-  pceId: '0000',
-  sgxType: 'scalable',
-  configuration: undefined,
-  components: Array.from({ length: 16 }, () => 0),
-  pceSvn: 13,
-}
 const good: SgxClaims = {
   version: 3,
   tee: 'sgx',
@@ -257,6 +247,17 @@ for (const [name, enclaves, until] of ends) {
     t.match(judge(good, facts, makeRule({ enclaves }), at), { accepted: true, until })
   })
 }
+
+t.test('of a policy that was not wanted, the digest is told, or that there is none', async t => {
+  const rule = makeRule({ policyDigests: ['11', '22'] })
+  const told = (evidence: EvidenceFacts) => {
+    const judgement = judge(good, evidence, rule, at)
+    return judgement.accepted ? [] : judgement.reasons
+  }
+  t.match(told(facts), [{ rule: 'policy', want: '11 or 22', got: '00'.repeat(32) }])
+  t.match(told(foreign), [{ got: 'no such claim' }])
+  t.match(told(legacy), [{ got: 'legacy evidence, which carries no claims' }])
+})
 
 t.test('the window counts from its first moment to its last', async t => {
   for (const [when, accepted] of [

@@ -190,6 +190,13 @@ const take = (name, fallback) => {
 }
 const workers = take('--workers', 2)
 const sample = take('--sample', 0)
+/** `--again FILE` looks only at those that an earlier run's output names as survivors. */
+const againAt = flags.indexOf('--again')
+const again = againAt < 0 ? undefined : readFileSync(flags.splice(againAt, 2)[1], 'utf8')
+const earlier = again
+  ?.split('\n')
+  .filter(line => line.startsWith('survived '))
+  .map(line => JSON.parse(line.slice('survived '.length)))
 const files =
   flags.length > 0
     ? flags
@@ -206,10 +213,23 @@ let jobs = files.flatMap(file => {
 if (sample > 0 && sample < jobs.length)
   jobs = jobs.filter((_, i) => Math.floor((i * sample) / jobs.length) !== Math.floor(((i - 1) * sample) / jobs.length))
 
+if (earlier) jobs = jobs.filter(job => earlier.some(each => matches(each, toldOf(job))))
+
 const total = jobs.length
 const perFile = new Map(files.map(file => [file, { mutants: 0, survived: 0, equivalent: 0 }]))
 const queue = jobs[Symbol.iterator]()
 let done = 0
+
+/** What a survivor looks like to people. */
+function toldOf({ file, source, change: [from, to, by] }) {
+  const line = source.slice(0, from).split('\n').length
+  return { file, line, was: source.slice(from, to).slice(0, 80), by, in: (source.split('\n')[line - 1] ?? '').trim() }
+}
+
+/** Line numbers move; file, line text and change do not. */
+function matches(each, told) {
+  return each.file === told.file && each.in === told.in && each.was === told.was && each.by === told.by
+}
 
 async function work() {
   const { folder, copy } = sandbox()
@@ -219,15 +239,12 @@ async function work() {
     const alive = await survives(copy, file, source, change)
     done++
     if (!alive) continue
-    const [from, to, by] = change
-    const line = source.slice(0, from).split('\n').length
-    const whole = source.split('\n')[line - 1].trim()
-    const told = { file, line, was: source.slice(from, to).slice(0, 80), by, in: whole }
+    const told = toldOf({ file, source, change })
     const known = equivalent.find(
       each =>
         each.file === file &&
-        whole.includes(each.in) &&
-        (each.by === undefined || each.by === by) &&
+        told.in.includes(each.in) &&
+        (each.by === undefined || each.by === told.by) &&
         (each.was === undefined || told.was.includes(each.was)),
     )
     if (known) row.equivalent++

@@ -4,7 +4,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { bindClaims, bindLegacyKey, encodeClaims, type OwnClaims, type ReportData } from '../../src/attest/bind.ts'
-import type { QuoteSource } from '../../src/attest/evidence.ts'
+import type { Platform, QuoteSource } from '../../src/attest/evidence.ts'
 import type { Trust } from '../../src/attest/peer.ts'
 import type { PeerRule } from '../../src/attest/policy.ts'
 import { evidenceExtensions } from '../../src/attest/ratls.ts'
@@ -17,6 +17,18 @@ export const at = Date.UTC(2026, 0, 1)
 export const mrenclave = measurement('container')
 export const mrsigner = measurement('signer')
 export const service = 'spiffe://c1.example.org/ns/default/svc/hello'
+
+/** A machine that was verified. */
+export const platform: Platform = {
+  ppid: '50'.repeat(16),
+  piid: '49'.repeat(16),
+  fmspc: '00606a000000',
+  pceId: '0000',
+  sgxType: 'scalable',
+  configuration: undefined,
+  components: Array.from({ length: 16 }, () => 0),
+  pceSvn: 13,
+}
 
 export function makeTee(options: Partial<SyntheticTeeOptions> = {}): QuoteSource {
   return makeSyntheticTee({ mrenclave, mrsigner, isvProdId: 7, isvSvn: 3, ...options })
