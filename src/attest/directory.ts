@@ -1,14 +1,15 @@
 // Collateral from a directory: for one model of platforms, or one sub-directory for each of several. Who fills it (a
 // sidecar, a cron job, an image) need not be trusted: everything in it is signed by Intel.
 //
-// It must never serve what it could not verify: files that are missing or bad leave the last good collateral in force
-// until its own dates end it.
+// It must never serve what it could not verify, nor go back: files that are missing, bad or older than what is in force
+// leave the last good collateral in force until its own dates end it.
 
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { equalBytes } from '../base/bytes.ts'
 import { describe, Fault } from '../base/errors.ts'
-import { verifyCollateral } from './collateral.ts'
+import { type Endorsements, verifyCollateral } from './collateral.ts'
 import type { IntelCollateral } from './evidence.ts'
 
 /** File names, and the member that each file is. */
@@ -85,6 +86,13 @@ function holdsTcbInfo(folder: string): boolean {
   }
 }
 
+interface InForce {
+  readonly sets: readonly IntelCollateral[]
+  /** Of all bytes. */
+  readonly digest: string
+  readonly endorsements: readonly Endorsements[]
+}
+
 export interface CollateralSource {
   /** Goes up by one whenever other collateral comes into force. 0: there is none yet. */
   generation(at: number): number
@@ -102,7 +110,7 @@ export function directorySource(
   root: Uint8Array,
   read: (directory: string) => readonly IntelCollateral[] = readCollaterals,
 ): CollateralSource {
-  let inForce: { readonly sets: readonly IntelCollateral[]; readonly digest: string } | undefined
+  let inForce: InForce | undefined
   let generation = 0
   let nextLook = Number.NEGATIVE_INFINITY
   let lastLook = Number.POSITIVE_INFINITY
@@ -116,8 +124,9 @@ export function directorySource(
       const sets = directories.flatMap(read)
       const digest = digestOf(sets)
       if (digest !== inForce?.digest) {
-        for (const each of sets) verifyCollateral(each, root)
-        inForce = { sets, digest }
+        const endorsements = sets.map(each => verifyCollateral(each, root))
+        for (const after of endorsements) requireNotOlder(inForce?.endorsements ?? [], after)
+        inForce = { sets, digest, endorsements }
         generation++
       }
     } catch (error) {
@@ -137,6 +146,33 @@ export function directorySource(
       throw fault instanceof Fault ? fault : new Fault('collateral-missing', `collateral: ${describe(fault)}`)
     },
   }
+}
+
+/**
+ * Whoever fills the directory could put back what still holds and was friendlier. Within one process nothing goes back.
+ * @throws Fault 'collateral-outdated'
+ */
+function requireNotOlder(inForce: readonly Endorsements[], after: Endorsements): void {
+  const { tcbInfo, qeIdentity, rootCrl, pckCrl, pckCa } = after
+  const before = inForce.find(
+    each =>
+      each.tcbInfo.tee === tcbInfo.tee &&
+      each.tcbInfo.fmspc === tcbInfo.fmspc &&
+      equalBytes(each.pckCa.subject, pckCa.subject),
+  )
+  if (before === undefined) return
+  const rows: readonly (readonly [name: string, was: number | bigint, is: number | bigint])[] = [
+    ['TCB info', before.tcbInfo.issueDate, tcbInfo.issueDate],
+    ['TCB info number', before.tcbInfo.evaluationDataNumber, tcbInfo.evaluationDataNumber],
+    ['QE identity', before.qeIdentity.issueDate, qeIdentity.issueDate],
+    ['QE identity number', before.qeIdentity.evaluationDataNumber, qeIdentity.evaluationDataNumber],
+    ['root CRL', before.rootCrl.thisUpdate, rootCrl.thisUpdate],
+    ['root CRL number', before.rootCrl.number, rootCrl.number],
+    ['PCK CRL', before.pckCrl.thisUpdate, pckCrl.thisUpdate],
+    ['PCK CRL number', before.pckCrl.number, pckCrl.number],
+  ]
+  const older = rows.find(([, was, is]) => is < was)
+  if (older) throw new Fault('collateral-outdated', `${older[0]}: older than what is in force`)
 }
 
 function digestOf(sets: readonly IntelCollateral[]): string {

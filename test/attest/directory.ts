@@ -5,7 +5,7 @@ import { collateralFiles, directorySource, readCollateral, readCollaterals } fro
 import type { IntelCollateral } from '../../src/attest/evidence.ts'
 import { Fault } from '../../src/base/errors.ts'
 import { complaint, outcome } from '../support/outcome.ts'
-import { makeIntel, signDocument, tcbInfo } from '../support/pki-intel.ts'
+import { issued, makeCrl, makeIntel, qeIdentity, signDocument, tcbInfo } from '../support/pki-intel.ts'
 
 const intel = await makeIntel()
 const strange = await makeIntel()
@@ -125,6 +125,35 @@ t.test('what cannot be read or verified leaves the last good collateral in force
     t.same(one.collateral(1e6), [intel.collateral])
   }
 })
+
+const { root, ca, signing } = intel.keys
+const [, caDer, rootDer] = intel.platform.chain
+const iso = (ms: number) => new Date(ms).toISOString().replace('.000Z', 'Z')
+const tcb = (differs: object) => ({ tcbInfo: signDocument('tcbInfo', tcbInfo({ ...differs }), signing) })
+const qe = (differs: object) => ({ qeIdentity: signDocument('enclaveIdentity', qeIdentity({ ...differs }), signing) })
+const changes: [name: string, change: Partial<IntelCollateral>, taken: boolean][] = [
+  ['newer TCB info', tcb({ issueDate: iso(issued + 9000) }), true],
+  ['older TCB info', tcb({ issueDate: iso(issued - 9000) }), false],
+  ['TCB info of a lower number', tcb({ tcbEvaluationDataNumber: 19 }), false],
+  ['an older QE identity', qe({ issueDate: iso(issued - 9000) }), false],
+  ['a QE identity of a lower number', qe({ tcbEvaluationDataNumber: 20 }), false],
+  ['an older root CRL', { rootCaCrl: makeCrl(rootDer, root, { thisUpdate: issued - 9000 }) }, false],
+  ['a root CRL of a lower number', { rootCaCrl: makeCrl(rootDer, root, { number: 4 }) }, false],
+  ['an older PCK CRL', { pckCrl: makeCrl(caDer, ca, { thisUpdate: issued - 9000 }) }, false],
+  ['a PCK CRL of a lower number', { pckCrl: makeCrl(caDer, ca, { number: 4 }) }, false],
+  ['the same, signed again', { pckCrl: makeCrl(caDer, ca) }, true],
+  ['older TCB info of another model', tcb({ issueDate: iso(issued - 9000), fmspc: '000000000002' }), true],
+]
+for (const [name, change, taken] of changes) {
+  t.test(`${name}: ${taken ? 'taken' : 'what is in force stays'}`, async t => {
+    const one = source(() => [other.collateral, intel.collateral])
+    one.generation(0)
+    const changed = { ...intel.collateral, ...change }
+    one.next(() => [other.collateral, changed])
+    t.equal(one.generation(60_000), taken ? 2 : 1)
+    t.equal(one.collateral(60_000)[1], taken ? changed : intel.collateral)
+  })
+}
 
 t.test('where there never was any, each call says why, and the next look comes sooner', async t => {
   const one = source(() => {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { bindClaims } from '../../src/attest/bind.ts'
 import { readReportBody } from '../../src/attest/body.ts'
-import { parseSgxQuote } from '../../src/attest/quote.ts'
+import { parseQuote, parseSgxQuote } from '../../src/attest/quote.ts'
 import { toHex } from '../../src/base/bytes.ts'
 import { syntheticPlatform } from '../../src/demo/tee.ts'
 import { makeTee, mrenclave, mrsigner, realBytes, realEvidenceMissing, realQuotes } from '../support/evidence.ts'
@@ -62,6 +62,28 @@ t.test('zero padding behind the signature data is tolerated, anything else is no
   t.match(
     complaint(() => parseSgxQuote(Buffer.concat([golden, Buffer.of(0, 1)]))),
     'not all zero',
+  )
+})
+
+t.test('a quote of 16 KiB, padding included, is the largest', async t => {
+  const padded = (bytes: number) => Buffer.concat([golden, new Uint8Array(bytes - golden.length)])
+  t.equal(
+    outcome(() => parseSgxQuote(padded(16_384))),
+    'ok',
+  )
+  t.match(
+    complaint(() => parseSgxQuote(padded(16_385))),
+    'quote: want at most 16384 bytes, got 16385',
+  )
+})
+
+t.test('a quote of a TDX guest is none of an enclave', async t => {
+  const tdReport = (data: Uint8Array) => Buffer.concat([new Uint8Array(520), data])
+  const bytes = await makeTee({ version: 4, tdReport }).quote(bindClaims(Uint8Array.of(1)))
+  t.equal(parseQuote(bytes).tee, 'tdx')
+  t.match(
+    complaint(() => parseSgxQuote(bytes)),
+    'want one of an SGX enclave, got one of a TDX guest',
   )
 })
 
