@@ -204,4 +204,9 @@ export type PeerJudgement =
       readonly until: number
       readonly evidence: EvidenceFacts
     }
-  | Extract<Judgement, { readonly accepted: false }>
+  | {
+      readonly accepted: false
+      readonly reasons: readonly [Reason, ...Reason[]]
+      /** Of a genuine peer that the rule does not want; undefined where the evidence is not genuine. */
+      readonly refused: SgxClaims | undefined
+    }

@@ -6,7 +6,7 @@
 import { describe, Fault, type FaultCode } from '../base/errors.ts'
 import { type Certificate, isSignedBy, readCertificate } from './certificate.ts'
 import { chooseCollateral } from './collateral.ts'
-import type { Collateral, EvidenceFacts, IntelCollateral, PeerJudgement, Reason } from './evidence.ts'
+import type { Collateral, EvidenceFacts, IntelCollateral, PeerJudgement, Reason, SgxClaims } from './evidence.ts'
 import { judge, type PeerRule } from './policy.ts'
 import { parseSgxQuote } from './quote.ts'
 import { readEvidence, requireBound } from './ratls.ts'
@@ -55,9 +55,9 @@ export function judgePeer(leafDer: Uint8Array, rule: PeerRule, trust: Trust, at:
     const claims = verifyQuote(quote, collateral, at, trust.root)
     requireBound(evidence, claims.body.reportData)
     const facts = { format: evidence.format, leafSha256: leaf.sha256, postern: evidence.postern }
-    return withDates(leaf, facts, judge(claims, facts, rule, at), at)
+    return withDates(leaf, facts, judge(claims, facts, rule, at), claims, at)
   } catch (error) {
-    return { accepted: false, reasons: [reasonOf(error)] }
+    return { accepted: false, reasons: [reasonOf(error)], refused: undefined }
   }
 }
 
@@ -65,16 +65,17 @@ function withDates(
   leaf: Certificate,
   evidence: EvidenceFacts,
   judgement: ReturnType<typeof judge>,
+  claims: SgxClaims,
   at: number,
 ): PeerJudgement {
   const dates = dateReasons(leaf, at)
   if (!judgement.accepted) {
     const [first, ...rest] = judgement.reasons
-    return { accepted: false, reasons: [first, ...rest, ...dates] }
+    return { accepted: false, reasons: [first, ...rest, ...dates], refused: claims }
   }
   const [first, ...rest] = dates
-  if (first) return { accepted: false, reasons: [first, ...rest] }
-  return { accepted: true, claims: judgement.claims, until: Math.min(judgement.until, leaf.notAfter), evidence }
+  if (first) return { accepted: false, reasons: [first, ...rest], refused: claims }
+  return { accepted: true, claims, until: Math.min(judgement.until, leaf.notAfter), evidence }
 }
 
 function dateReasons(leaf: Certificate, at: number): Reason[] {

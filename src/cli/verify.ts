@@ -3,7 +3,7 @@
 
 import { connect, type TLSSocket } from 'node:tls'
 import { readCollaterals } from '../attest/directory.ts'
-import type { Reason } from '../attest/evidence.ts'
+import type { Reason, SgxClaims } from '../attest/evidence.ts'
 import { judgePeer, type Trust } from '../attest/peer.ts'
 import type { PeerRule } from '../attest/policy.ts'
 import { intelRoot } from '../attest/root.ts'
@@ -27,14 +27,14 @@ export async function verifyPeer({ positionals, values }: Parsed, io: Io): Promi
     refuse: { leafSha256s: [], mrenclave: undefined },
   }
   const asJson = values['json'] === true
-  const refuse = (reasons: readonly Reason[]): number => {
-    io.write(report({ claims: undefined, accepted: false, reasons }, asJson))
+  const refuse = (reasons: readonly Reason[], claims?: SgxClaims): number => {
+    io.write(report({ claims, accepted: false, reasons }, asJson))
     return 1
   }
   try {
     const trust = trustOf(policy)
     const judgement = judgePeer(await leafOf(host, port), rule, trust, io.now())
-    if (!judgement.accepted) return refuse(judgement.reasons)
+    if (!judgement.accepted) return refuse(judgement.reasons, judgement.refused)
     io.write(report({ claims: judgement.claims, accepted: true, reasons: [] }, asJson))
     return 0
   } catch (error) {

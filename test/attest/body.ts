@@ -137,6 +137,17 @@ for (const [name, options, change, message] of refused) {
   })
 }
 
+t.test('from version 4 on, nothing stands behind the certification data', async t => {
+  for (const [options, at] of [[{ version: 4 }, 432] as const, [{ version: 5 }, 438] as const]) {
+    const bytes = concat(await quote(options), Uint8Array.of(0))
+    set32(at, size(bytes, at) + 1)(bytes)
+    t.match(
+      complaint(() => parseQuote(bytes)),
+      'signature data: 1 trailing bytes',
+    )
+  }
+})
+
 t.test('a report body is exactly 384 bytes', async t => {
   t.equal(
     outcome(() => readReportBody(new Uint8Array(384))),

@@ -101,6 +101,18 @@ for (const [name, options, rules, rule] of rows) {
   })
 }
 
+t.test('of a genuine peer that is refused, the claims are told; of any other, none', async t => {
+  const refused = (leaf: Uint8Array, rule: PeerRule) => {
+    const judgement = judgePeer(leaf, rule, trust, at)
+    return judgement.accepted ? undefined : judgement.refused
+  }
+  const debug = await makePeer({ tee: makeTee({ debug: true }) })
+  t.equal(toHex(refused(debug, makeRule())?.body.mrenclave ?? new Uint8Array()), toHex(mrenclave))
+  const old = await makePeer({ certificate: { notAfter: new Date(at - 1000) } })
+  t.not(refused(old, makeRule()), undefined)
+  t.equal(refused(await makePeer({ reportData: anyReportData(new Uint8Array(64)) }), makeRule()), undefined)
+})
+
 t.test('a certificate counts from its first moment to its last', async t => {
   const [from, until] = [at - 5000, at + 5000]
   const leaf = await makePeer({ certificate: { notBefore: new Date(from), notAfter: new Date(until) } })

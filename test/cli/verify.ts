@@ -46,7 +46,7 @@ for (const [name, source, code, rules] of rows) {
     )
     t.equal(heard(), 0)
     const shown = await command(['verify', at, '--policy', 'demo'], Date.now())
-    t.match(shown.text, code === 0 ? /Verified, SYNTHETIC and accepted\.\n$/ : /\nNot verified\.\n$/)
+    t.match(shown.text, code === 0 ? /Verified, SYNTHETIC and accepted\.\n$/ : /\nVerified, SYNTHETIC, but refused/)
   })
 }
 
