@@ -103,6 +103,19 @@ const refused: [
     'evidence-malformed',
     '256 to 8192',
   ],
+  ['the shortest evidence', [{ ...tagged, value: tagged.value.subarray(0, 256) }], 'evidence-malformed', 'CBOR'],
+  [
+    'the longest evidence',
+    [{ ...tagged, value: concat(tagged.value, new Uint8Array(8192 - tagged.value.length)) }],
+    'evidence-malformed',
+    'trailing',
+  ],
+  [
+    'a tag inside the tag',
+    [cbor({ tag: 60_000, value: { tag: 1, value: quote } })],
+    'evidence-malformed',
+    'two byte strings',
+  ],
   ['a trailing byte', [{ ...tagged, value: concat(tagged.value, Uint8Array.of(0)) }], 'evidence-malformed', 'trailing'],
   ['another tag', [cbor({ tag: 60_001, value: [quote, claims] })], 'evidence-malformed', 'tag 60000'],
   ['no tag', [cbor([quote, claims])], 'evidence-malformed', 'tag 60000'],
@@ -226,5 +239,13 @@ t.test("the SDK's quote is over the key, like the legacy one", async t => {
   t.match(
     complaint(() => requireBound(evidence, bindLegacyKey(spkiOf(keys)))),
     "not for the certificate's key",
+  )
+})
+
+t.test('what the report data is not for is named', async t => {
+  const evidence = readEvidence(readCertificate(await makeCertificate({ name: 'x', keys, extensions: [tagged] })))
+  t.match(
+    complaint(() => requireBound(evidence, new Uint8Array(64))),
+    'quote: its report data is not for these claims',
   )
 })
