@@ -84,7 +84,8 @@ function dateReasons(leaf: Certificate, at: number): Reason[] {
   return [{ rule: 'certificate-dates', want, got: dateText(at) }]
 }
 
-function reasonOf(error: unknown): Reason {
+/** What an error of verification came to, for those who gather reasons. Never its object. */
+export function reasonOf(error: unknown): Reason {
   if (!(error instanceof Fault)) return { rule: 'internal', want: 'a judgement', got: describe(error) }
   return { rule: error.code, want: wanted[error.code] ?? 'no fault', got: error.message }
 }

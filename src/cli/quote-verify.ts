@@ -3,6 +3,7 @@
 
 import { readCollateral } from '../attest/directory.ts'
 import type { Claims, Collateral, EvidenceFacts, Reason } from '../attest/evidence.ts'
+import { reasonOf } from '../attest/peer.ts'
 import { judge, type PeerRule } from '../attest/policy.ts'
 import { parseQuote } from '../attest/quote.ts'
 import { readEvidence, requireBound } from '../attest/ratls.ts'
@@ -39,7 +40,7 @@ export function verifyQuoteFile({ values }: Parsed, io: Io): number {
   } catch (error) {
     if (!(error instanceof Fault)) throw error
     claims = undefined
-    reasons = [{ rule: error.code, want: 'a genuine quote', got: error.message }]
+    reasons = [reasonOf(error)]
   }
   const accepted = rule === undefined ? undefined : claims !== undefined && reasons.length === 0
   io.write(report({ claims, accepted, reasons }, values['json'] === true))

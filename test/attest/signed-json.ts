@@ -81,6 +81,10 @@ t.test('more than 256 KiB is not even looked at', async t => {
     complaint(() => readSignedJson(new Uint8Array(262_145), 'tcbInfo')),
     '262145 bytes, want at most 262144',
   )
+  t.match(
+    complaint(() => readSignedJson(new Uint8Array(262_144), 'tcbInfo')),
+    'want an object at byte 0',
+  )
 })
 
 const document = read(
