@@ -76,7 +76,6 @@ function parse(text: string, name: string, spans: Map<string, readonly [number, 
 
   /** Takes what ends a value; the white space behind it is none of the value's bytes. */
   function closed(character: string): boolean {
-    token(space)
     if (text[at] !== character) return false
     at++
     return true

@@ -16,6 +16,10 @@ const spans: [name: string, text: string, signed: string][] = [
   ['the signature first', `{"signature":"${signature}","tcbInfo":{"a":1}}`, '{"a":1}'],
   ['a value full of braces', whole('{"a":"}{\\"","b":[{},[]]}'), '{"a":"}{\\"","b":[{},[]]}'],
   ['an empty value', whole('{}'), '{}'],
+  ['white space before it all', `\n ${whole('{"a":1}')}`, '{"a":1}'],
+  ['an empty value with white space', whole('{ }'), '{ }'],
+  ['an empty array with white space', whole('{"a":[ ]}'), '{"a":[ ]}'],
+  ['the deepest value', whole(`{"a":${'['.repeat(7)}${']'.repeat(7)}}`), `{"a":${'['.repeat(7)}${']'.repeat(7)}}`],
   ['an inner member of the same name', whole('{"tcbInfo":{"b":2}}'), '{"tcbInfo":{"b":2}}'],
 ]
 for (const [name, text, signed] of spans) {
@@ -61,6 +65,7 @@ const refused: [name: string, text: string, message: string][] = [
   ['an unknown escape', whole('{"a":"\\x41"}'), 'a value'],
   ['a byte-order mark', `\xef\xbb\xbf${whole('{}')}`, 'want an object at byte 0'],
   ['nesting without end', whole('['.repeat(100)), 'at most 8 levels'],
+  ['one level more', whole(`{"a":${'['.repeat(8)}${']'.repeat(8)}}`), 'at most 8 levels'],
   ['a cut text', whole('{"a":1}').slice(0, -3), 'a value'],
 ]
 for (const [name, text, message] of refused) {
