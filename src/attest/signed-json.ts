@@ -163,8 +163,8 @@ export class Members {
   /** A moment as Intel writes it, YYYY-MM-DDThh:mm:ssZ; milliseconds since the epoch. */
   time(key: string): number {
     const value = this.text(key)
-    const ms = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(value) ? Date.parse(value) : Number.NaN
-    // Date rolls 30 February over into March; what does not come back as it went in is no date.
+    const ms = Date.parse(value)
+    // Date.parse takes many forms, and rolls 30 February over into March; only what comes back as it went in counts.
     const real = !Number.isNaN(ms) && new Date(ms).toISOString() === value.replace('Z', '.000Z')
     return real ? ms : this.#fail(key, 'a time such as 2026-03-01T00:00:00Z')
   }

@@ -113,3 +113,11 @@ t.test('a source remembers when it last gave a quote, and only then', async t =>
   await t.rejects(refusing.quote(data), { code })
   t.equal(refusing.quotedAt(), undefined)
 })
+
+t.test('of a long word in the place of dcap only the beginning is told', async t => {
+  const folder = stand(t.testdir(), { attestation_type: 'x'.repeat(100) })
+  t.match(
+    complaint(() => openQuoteSource(folder)),
+    new RegExp(`got "${'x'.repeat(16)}"$`),
+  )
+})
