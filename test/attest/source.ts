@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { bindClaims } from '../../src/attest/bind.ts'
@@ -86,6 +86,7 @@ t.test('report data that cannot be written, or not at once, is no report data', 
 t.test('a source without a TEE refuses with its reason and has a measurement that nobody has', async t => {
   const source = refusingQuoteSource('no enclave here')
   t.same(source.mrenclave, new Uint8Array(32))
+  t.equal(source.synthetic, false)
   await t.rejects(source.quote(data), { code, message: 'no enclave here' })
 })
 
@@ -120,4 +121,17 @@ t.test('of a long word in the place of dcap only the beginning is told', async t
     complaint(() => openQuoteSource(folder)),
     new RegExp(`got "${'x'.repeat(16)}"$`),
   )
+})
+
+t.test('a quote of 8192 bytes is taken', async t => {
+  const padded = Buffer.concat([quote, new Uint8Array(8192 - quote.length)])
+  t.equal((await openQuoteSource(stand(t.testdir(), { quote: padded })).quote(data)).length, 8192)
+})
+
+t.test('no file stays open', { skip: !existsSync('/proc/self/fd') && 'no /proc here' }, async t => {
+  const source = openQuoteSource(stand(t.testdir()))
+  await source.quote(data)
+  const before = readdirSync('/proc/self/fd').length
+  for (let i = 0; i < 5; i++) await source.quote(data)
+  t.equal(readdirSync('/proc/self/fd').length, before)
 })

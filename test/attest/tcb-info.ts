@@ -67,9 +67,9 @@ t.test('levels are put in the order in which they are tried', async t => {
 
 const level = (differs: object) => ({ tcbLevels: [{ ...platformLevel('UpToDate'), ...differs }] })
 const components = (list: unknown[]) => level({ tcb: { sgxtcbcomponents: list, pcesvn: 1 } })
-const refused: [name: string, differs: Record<string, unknown>, message: string][] = [
+const refused: [name: string, differs: Record<string, unknown>, message: string | RegExp][] = [
   ['version 2', { version: 2 }, 'want 3, got 2 (version 2 is deprecated: it does not say for which TEE it is)'],
-  ['version 4', { version: 4 }, 'tcbInfo.version: want 3, got 4'],
+  ['version 4', { version: 4 }, /^tcbInfo\.version: want 3, got 4$/],
   ['another way of comparing', { tcbType: 1 }, 'tcbInfo.tcbType: want 0'],
   ['another TEE', { id: 'SEV' }, 'tcbInfo.id: want one of SGX, TDX'],
   ['no TEE', { id: undefined }, 'tcbInfo.id: want a string'],
