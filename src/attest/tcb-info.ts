@@ -150,5 +150,6 @@ function descending(a: PlatformLevel, b: PlatformLevel): number {
   const left = [...a.sgx, ...(a.tdx ?? []), a.pceSvn]
   const right = [...b.sgx, ...(b.tdx ?? []), b.pceSvn]
   const at = left.findIndex((svn, i) => svn !== right[i])
-  return at < 0 ? 0 : (right[at] ?? 0) - (left[at] ?? 0)
+  // Where nothing differs, -1 is the place of nothing on either side, and the order stays.
+  return (right[at] ?? 0) - (left[at] ?? 0)
 }

@@ -62,7 +62,11 @@ t.test('levels are put in the order in which they are tried', async t => {
     read({ ...forTdx, tcbLevels: both }).levels.map(({ status }) => status),
     ['UpToDate', 'OutOfDate'],
   )
-  t.equal(read({ tcbLevels: [levels[0], levels[0]] }).levels.length, 2)
+  const same = ['UpToDate', 'OutOfDate', 'SWHardeningNeeded', 'ConfigurationNeeded']
+  t.same(
+    read({ tcbLevels: same.map(status => platformLevel(status)) }).levels.map(({ status }) => status),
+    same,
+  )
 })
 
 const level = (differs: object) => ({ tcbLevels: [{ ...platformLevel('UpToDate'), ...differs }] })
@@ -83,6 +87,16 @@ const refused: [name: string, differs: Record<string, unknown>, message: string 
   ['17 components', components(Array(17).fill({ svn: 0 })), 'want 16 components, got 17'],
   ['a component of 256', components(Array(16).fill({ svn: 256 })), 'svn: want an integer from 0 to 255'],
   ['no PCE svn', level({ tcb: { sgxtcbcomponents: Array(16).fill({ svn: 0 }) } }), 'pcesvn: want an integer'],
+  [
+    'a PCE svn of 65536',
+    level({ tcb: { sgxtcbcomponents: Array(16).fill({ svn: 255 }), pcesvn: 65_536 } }),
+    'pcesvn: want an integer from 0 to 65535',
+  ],
+  [
+    'a module svn of 65536',
+    { ...forTdx, tdxModuleIdentities: [{ ...module, id: 'x', tcbLevels: [isvLevel('UpToDate', 65_536)] }] },
+    'isvsvn: want an integer from 0 to 65535',
+  ],
   ['a status that nobody knows', level({ tcbStatus: 'Fine' }), 'tcbStatus: want one of UpToDate'],
   ['an advisory that is no name', level({ advisoryIDs: ['a b'] }), 'advisoryIDs: want names such as'],
   ['an advisory that is a number', level({ advisoryIDs: [1] }), 'advisoryIDs: want an array of strings'],
