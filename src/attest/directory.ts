@@ -98,6 +98,8 @@ export interface CollateralSource {
   generation(at: number): number
   /** What is in force, verified. @throws Fault where there never was any, with the reason */
   collateral(at: number): readonly IntelCollateral[]
+  /** Why the last look did not end well, though older collateral may still be in force; for logs. */
+  complaint(): string | undefined
 }
 
 /**
@@ -129,6 +131,7 @@ export function directorySource(
         inForce = { sets, digest, endorsements }
         generation++
       }
+      fault = undefined
     } catch (error) {
       fault = error
     }
@@ -145,6 +148,7 @@ export function directorySource(
       if (inForce !== undefined) return inForce.sets
       throw fault instanceof Fault ? fault : new Fault('collateral-missing', `collateral: ${describe(fault)}`)
     },
+    complaint: () => (fault === undefined ? undefined : describe(fault)),
   }
 }
 

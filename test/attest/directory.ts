@@ -152,6 +152,14 @@ for (const [name, change, taken] of changes) {
     one.next(() => [other.collateral, changed])
     t.equal(one.generation(60_000), taken ? 2 : 1)
     t.equal(one.collateral(60_000)[1], taken ? changed : intel.collateral)
+    t.match(
+      one.complaint() ?? 'nothing',
+      taken ? /^nothing$/ : /^collateral-outdated: [A-Z].*: older than what is in force$/,
+    )
+    if (taken) return
+    one.next(() => [other.collateral, intel.collateral])
+    one.generation(120_000)
+    t.equal(one.complaint(), undefined)
   })
 }
 
