@@ -181,8 +181,7 @@ function requireNotOlder(inForce: readonly Endorsements[], after: Endorsements):
 
 function digestOf(sets: readonly IntelCollateral[]): string {
   const hash = createHash('sha256')
-  for (const { kind, ...files } of sets) {
-    hash.update(kind)
+  for (const { kind: _, ...files } of sets) {
     for (const bytes of Object.values(files)) hash.update(`${bytes.length} `).update(bytes)
   }
   return hash.digest('hex')
