@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 
 const only = process.argv.slice(2)
 const leastLines = 95
+const suiteSeconds = 2400
 
 /** Runs a command of node_modules/.bin; resolves to its exit code and what it printed. */
 function run(command, args, show) {
@@ -54,8 +55,8 @@ const coverage =
     : ['--allow-incomplete-coverage', '--coverage-report=text', '--coverage-report=json-summary']
 const tests = await run('tap', ['--reporter=tap', ...coverage, ...only], true)
 // By themselves and last: their cases measure time.
-const suites =
-  only.length > 0 ? undefined : await run('tap', ['--reporter=tap', '--disable-coverage', ...suiteFiles()], true)
+const suite = ['--reporter=tap', '--disable-coverage', `--timeout=${suiteSeconds}`, ...suiteFiles()]
+const suites = only.length > 0 ? undefined : await run('tap', suite, true)
 const counts = [tests, ...(suites ? [suites] : [])].map(({ text }) => count(text))
 const sum = key => counts.reduce((total, each) => total + each[key], 0)
 const [passed, failed, skipped] = ['passed', 'failed', 'skipped'].map(sum)
