@@ -106,7 +106,7 @@ const refused: [
     'certification data of version 3',
     { version: 4 },
     set16(564, 5),
-    'want type 6 (QE report certification data), got 5',
+    'want type 6 (QE report certification data), got 5 (PCK chain in PEM)',
   ],
   ['a certification data nested deeper', { version: 4 }, set16(1052, 6), 'want type 5 (PCK chain in PEM), got 6'],
   ['a platform manifest inside', td4, set16(1252, 7), 'want type 5 (PCK chain in PEM), got 7 (platform manifest)'],

@@ -28,7 +28,13 @@ const room = 'src/attest'
 const timeoutMs = 60_000
 
 /** Tests that look at a whole procedure, for what a file's own test lets live. */
-const wider = ['test/attest/intel.ts', 'test/attest/peer.ts', 'test/attest/verify.ts', 'test/attest/collateral.ts']
+const wider = [
+  'test/attest/body.ts',
+  'test/attest/intel.ts',
+  'test/attest/peer.ts',
+  'test/attest/verify.ts',
+  'test/attest/collateral.ts',
+]
 
 const opposite = {
   '===': ['!=='],
