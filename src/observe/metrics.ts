@@ -34,6 +34,8 @@ export interface MetricsOptions extends Omit<DialectOptions, 'may' | 'inFlight' 
   /** True where a limit is set: only then does a queue exist. */
   readonly limited: boolean
   readonly connections: () => number
+  /** When the evidence that we show was made, in milliseconds since the epoch; undefined while there is none. */
+  readonly evidenceMadeAt?: () => number | undefined
   /** Of what stands behind the name of `postern_info`. */
   readonly info: Readonly<Record<'version' | 'policy' | 'policy_digest' | 'upstream' | 'tee', string>>
 }
@@ -107,6 +109,18 @@ export function makeMetrics(options: MetricsOptions): Metrics {
     help: 'Calls of /wait-for-drain beyond the number that may wait at once',
     registers,
   })
+  const { evidenceMadeAt } = options
+  if (evidenceMadeAt) {
+    new Gauge({
+      name: 'postern_evidence_created_timestamp_seconds',
+      help: 'When the evidence in our own certificate was made',
+      registers,
+      collect() {
+        const at = evidenceMadeAt()
+        if (at !== undefined) this.set(at / 1000)
+      },
+    })
+  }
   const notAfter = new Gauge({
     name: 'postern_certificate_not_after_timestamp_seconds',
     help: 'End of our own certificate',

@@ -2,7 +2,7 @@
 // asks for evidence does not start where there is none to be had.
 
 import type { QuoteSource } from '../attest/evidence.ts'
-import { openQuoteSource, realTeePresent } from '../attest/source.ts'
+import { openQuoteSource, realTeePresent, type TimedQuoteSource, timedQuoteSource } from '../attest/source.ts'
 import type { Clock } from '../base/clock.ts'
 import { describe, Fault } from '../base/errors.ts'
 import type { Policy } from '../config/policy.ts'
@@ -26,7 +26,12 @@ export interface IdentityOptions {
  * The TEE, or undefined where the policy asks for no evidence of ours.
  * @throws Fault 'policy-invalid' for synthetic trust beside a real TEE, 'tee-unavailable' where there is none
  */
-export function openTee(options: IdentityOptions): QuoteSource | undefined {
+export function openTee(options: IdentityOptions): TimedQuoteSource | undefined {
+  const tee = chooseTee(options)
+  return tee && timedQuoteSource(tee, () => options.clock.now())
+}
+
+function chooseTee(options: IdentityOptions): QuoteSource | undefined {
   const { policy, syntheticTee, attestationFolder } = options
   if (policy.dangerSyntheticRoot) {
     if (realTeePresent(attestationFolder)) {

@@ -1,7 +1,7 @@
 // What the role `proxy` is made of, put together in the order in which one thing needs another: gate, recorders, dialer,
 // health, engine. Nothing here opens a port or starts a timer that holds the process; proxy.ts does.
 
-import type { QuoteSource } from '../attest/evidence.ts'
+import type { TimedQuoteSource } from '../attest/source.ts'
 import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
@@ -61,7 +61,7 @@ const unlimitedIdle = 1000
 /** One try of an aggressive probe: Go's 100 ms, or what a handshake and a verdict may take. */
 const tryMs = { plain: 100, verified: 1_000 } as const
 
-export function makeParts(options: PartsOptions, tee: QuoteSource | undefined, log: Log): Parts {
+export function makeParts(options: PartsOptions, tee: TimedQuoteSource | undefined, log: Log): Parts {
   const { config, policy, clock } = options
   const life = newLife()
   const drain = new Drain(life, clock, options.drain ?? drainDefaults)
@@ -76,6 +76,7 @@ export function makeParts(options: PartsOptions, tee: QuoteSource | undefined, l
     inFlight: () => limiter.inFlight,
     limited: config.concurrency > 0,
     connections: () => connections.count,
+    ...(tee ? { evidenceMadeAt: () => tee.quotedAt() } : {}),
     info: {
       version: options.version,
       policy: policy.name,
@@ -112,7 +113,7 @@ interface Dialers {
 
 function makeDialers(
   { policy, policyDigest, config, clock }: PartsOptions,
-  tee: QuoteSource | undefined,
+  tee: TimedQuoteSource | undefined,
   credentials: Credentials,
   metrics: Metrics,
   log: Log,

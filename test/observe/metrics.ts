@@ -92,6 +92,15 @@ t.test('gauges are read when asked', async t => {
   t.same(await samples(metrics, 'postern_connections'), [' 6'])
 })
 
+t.test('the age of our own evidence is known from the first quote on', async t => {
+  let at: number | undefined
+  const metrics = make({ evidenceMadeAt: () => at })
+  t.same(await samples(metrics, 'postern_evidence_created_timestamp_seconds'), [' 0'])
+  at = 1_767_225_600_500
+  t.same(await samples(metrics, 'postern_evidence_created_timestamp_seconds'), [' 1767225600.5'])
+  t.same(await samples(make(), 'postern_evidence_created_timestamp_seconds'), [], 'and where there is none, no series')
+})
+
 t.test('without a limit there is no queue', async t => {
   t.notMatch(await make({ limited: false }).text(), 'kn_serving_queue_depth')
 })

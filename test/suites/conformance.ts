@@ -1,5 +1,6 @@
 // The recorded behaviour of the Go queue-proxy against ours, where the cases stand beside this checkout: once as the
-// drop-in that it is under the policy `compatible`, and once with the container behind RA-TLS. Runs what ships (dist).
+// drop-in that it is under the policy `compatible`, and once with the container behind RA-TLS (but for failing starts,
+// where no container is involved). Runs what ships (dist).
 //
 // Cases measure time, in buckets that a busy machine can miss, so areas that differ are tried again; a difference of
 // behaviour differs each time. Runs by itself, after everything else, for the same reason.
@@ -31,7 +32,7 @@ const suites = [
   {
     name: 'so it does with an attested container',
     command: `${here('../support/attested-front.ts')} proxy --policy ${here('../support/attested-serve.json')}`,
-    areas: common,
+    areas: `${common},probe,signals,tls,prom`,
     expected: ['', '-undici', '-attested'],
   },
 ]
