@@ -9,7 +9,7 @@ import { readProxyConfig } from '../../src/config/proxy.ts'
 import { demoProxy } from '../../src/demo/enclaves.ts'
 import { makeUndiciEngine } from '../../src/engine/undici.ts'
 import { startProxy } from '../../src/proxy/proxy.ts'
-import { freePort } from './sockets.ts'
+import { freePorts } from './process.ts'
 
 export interface Answer {
   readonly status: number
@@ -49,8 +49,10 @@ export async function startRole(t: Test, text: string, secure: boolean): Promise
     OBSERVABILITY_CONFIG: '{"requestMetrics":{"protocol":"prometheus"}}',
   }
   const ports: Record<string, number> = {}
-  for (const name of [...names, ...more]) {
-    ports[name] = await freePort()
+  const moved = [...names, ...more]
+  const chosen = await freePorts(moved.length)
+  for (const [i, name] of moved.entries()) {
+    ports[name] = chosen[i] ?? 0
     environment[name] = String(ports[name])
   }
   const bytes = new TextEncoder().encode(text)
