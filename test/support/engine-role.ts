@@ -49,9 +49,9 @@ export async function startRole(t: Test, text: string, secure: boolean): Promise
     OBSERVABILITY_CONFIG: '{"requestMetrics":{"protocol":"prometheus"}}',
   }
   const ports: Record<string, number> = {}
-  const moved = [...names, ...more]
-  const chosen = await freePorts(moved.length)
-  for (const [i, name] of moved.entries()) {
+  const portNames = [...names, ...more]
+  const chosen = await freePorts(portNames.length)
+  for (const [i, name] of portNames.entries()) {
     ports[name] = chosen[i] ?? 0
     environment[name] = String(ports[name])
   }
