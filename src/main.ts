@@ -8,6 +8,7 @@ import { type Parsed, parseCommand, type Verb } from './cli/args.ts'
 import { evidenceVerbs } from './cli/verbs.ts'
 import { loadPolicy } from './config/policy.ts'
 import { readLogging, readProxyConfig } from './config/proxy.ts'
+import type { MakeEngine } from './engine/engine.ts'
 import { logFailure } from './proxy/failure.ts'
 import { openLog } from './proxy/log.ts'
 import type { RunningProxy } from './proxy/proxy.ts'
@@ -24,7 +25,7 @@ const verbs: readonly Verb[] = [
         required: true,
         help: 'whom to trust: confidential, compatible, demo, or a JSON file',
       },
-      { name: 'engine', value: 'NAME', help: 'how bytes move: undici (the default)' },
+      { name: 'engine', value: 'NAME', help: 'how bytes move: bytes (the default), or undici to compare it with' },
     ],
   },
   {
@@ -56,8 +57,7 @@ function version(): string {
 }
 
 async function proxy({ values }: Parsed): Promise<void> {
-  const engine = values['engine'] ?? 'undici'
-  if (engine !== 'undici') throw new Fault('usage', `postern proxy: no engine "${engine}"; there is undici`)
+  const engine = engineName(values['engine'] ?? 'bytes')
   const { policy, digest } = loadPolicy(String(values['policy']), path => readFileSync(path))
   const get = (name: string): string | undefined => process.env[name]
   const out = {
@@ -84,9 +84,9 @@ async function proxy({ values }: Parsed): Promise<void> {
   async function start(): Promise<RunningProxy> {
     const config = readProxyConfig(get, policy, Object.keys(process.env))
     // Loaded after the configuration stands: a mistake in it is told at once.
-    const [{ startProxy }, { makeUndiciEngine }, { demoProxy }] = await Promise.all([
+    const [{ startProxy }, makeEngine, { demoProxy }] = await Promise.all([
       import('./proxy/proxy.ts'),
-      import('./engine/undici.ts'),
+      loadEngine(engine),
       import('./demo/enclaves.ts'),
     ])
     return startProxy({
@@ -94,10 +94,23 @@ async function proxy({ values }: Parsed): Promise<void> {
       config,
       policy,
       policyDigest: digest,
-      makeEngine: makeUndiciEngine,
+      makeEngine,
       syntheticTee: demoProxy,
     })
   }
+}
+
+type EngineName = 'bytes' | 'undici'
+
+function engineName(name: string | boolean): EngineName {
+  if (name === 'bytes' || name === 'undici') return name
+  throw new Fault('usage', `postern proxy: no engine "${name}"; there are bytes and undici`)
+}
+
+/** Only the engine that runs is loaded: undici costs as much at start as everything else. */
+async function loadEngine(name: EngineName): Promise<MakeEngine> {
+  if (name === 'undici') return (await import('./engine/undici.ts')).makeUndiciEngine
+  return (await import('./engine/bytes.ts')).makeBytesEngine
 }
 
 async function demo({ values }: Parsed): Promise<void> {

@@ -6,7 +6,7 @@
 // on this leg, so each connection shows a certificate and proves its key.
 
 import { createHash } from 'node:crypto'
-import { connect, type Socket } from 'node:net'
+import { connect, type OnReadOpts, type Socket } from 'node:net'
 import { type SecureContext, TLSSocket, connect as tlsConnect } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
 import { describe, Fault, systemCode } from '../base/errors.ts'
@@ -15,6 +15,8 @@ import type { Verdict } from '../gate/contract.ts'
 export interface Link {
   readonly socket: Socket
   readonly verdict: Verdict
+  /** What the socket is read into, where the caller brought it; else it is read as a stream. */
+  readonly intake?: OnReadOpts | undefined
 }
 
 export interface Dialer {
@@ -23,8 +25,9 @@ export interface Dialer {
   /**
    * Opens and judges one connection; calls back once, later, with a link or with why there is none. The returned function
    * gives up.
+   * @param intake memory that is read into from the first byte on, without a stream between
    */
-  dial(done: (outcome: Link | Fault) => void): () => void
+  dial(done: (outcome: Link | Fault) => void, intake?: OnReadOpts): () => void
   /** Is a verdict still good for one more request? */
   valid(verdict: Verdict): boolean
 }
@@ -81,9 +84,9 @@ export function makeDialer(options: DialOptions): Dialer {
   const { clock, judge } = options
   return {
     verified: judge !== undefined,
-    dial(done) {
+    dial(done, intake) {
       try {
-        const attempt = new Attempt(options, done)
+        const attempt = new Attempt(options, done, intake)
         return () => attempt.cancel()
       } catch (error) {
         return failLater(error, done)
@@ -115,15 +118,17 @@ function failLater(error: unknown, done: (fault: Fault) => void): () => void {
 class Attempt {
   readonly #options: DialOptions
   readonly #done: (outcome: Link | Fault) => void
+  readonly #intake: OnReadOpts | undefined
   readonly #socket: Socket
   readonly #stopTimer: () => void
   readonly #onError = (error: Error): void => this.#broke(error)
   readonly #onClose = (): void => this.#settle(new Fault('upstream-closed', 'EOF'))
   #settled = false
 
-  constructor(options: DialOptions, done: (outcome: Link | Fault) => void) {
+  constructor(options: DialOptions, done: (outcome: Link | Fault) => void, intake: OnReadOpts | undefined) {
     this.#options = options
     this.#done = done
+    this.#intake = intake
     const { host, port, judge, clock } = options
     this.#socket = judge ? this.#openTls(host, port, judge) : this.#openPlain(host, port)
     this.#socket.on('error', this.#onError)
@@ -140,8 +145,16 @@ class Attempt {
   }
 
   #openPlain(host: string, port: number): Socket {
-    const socket = connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs })
-    socket.once('connect', () => this.#settle({ socket, verdict: plaintextVerdict }))
+    const onread = this.#intake && { onread: this.#intake }
+    const socket = connect({
+      host,
+      port,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: keepAliveMs,
+      ...onread,
+    })
+    socket.once('connect', () => this.#settle({ socket, verdict: plaintextVerdict, intake: this.#intake }))
     return socket
   }
 
@@ -154,6 +167,7 @@ class Attempt {
       // Names are the judge's business; Node calls this only where it trusts the chain.
       checkServerIdentity: () => undefined,
       ALPNProtocols: ['http/1.1'],
+      ...(this.#intake && { onread: this.#intake }),
     })
     socket.setNoDelay(true)
     socket.setKeepAlive(true, keepAliveMs)
@@ -191,7 +205,7 @@ class Attempt {
       collateralGeneration: generation,
       until: finding.until,
     }
-    this.#settle({ socket, verdict })
+    this.#settle({ socket, verdict, intake: this.#intake })
   }
 
   #refuse(reasons: readonly Reason[]): void {

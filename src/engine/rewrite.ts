@@ -98,9 +98,14 @@ function withoutStripped(raw: readonly string[], strip: ReadonlySet<string>): re
   const kept: string[] = []
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] ?? ''
-    if (!strip.has(name.toLowerCase().replaceAll('_', '-'))) kept.push(name, raw[i + 1] ?? '')
+    if (!strip.has(spellings(name))) kept.push(name, raw[i + 1] ?? '')
   }
   return kept
+}
+
+/** A field's name in the one spelling that stands for all of its `_` and `-` and cases. */
+export function spellings(name: string): string {
+  return name.toLowerCase().replaceAll('_', '-')
 }
 
 /** Requests that the Go proxy keeps out of its tracing: their trace fields pass untouched. */
@@ -109,7 +114,8 @@ function isProbeLike(raw: readonly string[]): boolean {
   return isKubeletProbe(firstValue(raw, 'user-agent'), firstValue(raw, header.kubeletProbe))
 }
 
-function chooseHost(original: string | undefined, received: string | undefined, authority: string): string {
+/** The Host that the container sees; empty where K-Original-Host is no host. */
+export function chooseHost(original: string | undefined, received: string | undefined, authority: string): string {
   if (original) return validHost(original) ? original : ''
   return received || authority
 }

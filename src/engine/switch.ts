@@ -5,6 +5,22 @@ import { createHash } from 'node:crypto'
 import { firstValue, responseFields } from './rewrite.ts'
 import { reasonPhrase } from './status.ts'
 
+/** Never tunnelled, whatever is allowed: behind such a switch, requests would pass the gate unseen. */
+const never: ReadonlySet<string> = new Set(['h2c', 'h2', 'http/2.0', 'http/1.1', 'tls/1.0', 'tls/1.2', 'tls/1.3'])
+
+const protocolToken = /^[!#$%&'*+\-.^_`|~0-9A-Za-z/]+$/
+
+/**
+ * The protocol that a request asks to switch to, where it may be tunnelled; any other Upgrade is ignored, as RFC 9110 §7.8
+ * lets a server do.
+ * @param offered elements of the Upgrade field, lower case
+ */
+export function tunnelToken(offered: readonly string[], allowed: (token: string) => boolean): string | undefined {
+  const [token] = offered
+  if (token === undefined || offered.length !== 1 || !protocolToken.test(token)) return undefined
+  return !never.has(token) && allowed(token) ? token : undefined
+}
+
 const websocketGuid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 
 /**

@@ -10,14 +10,10 @@ import { systemCode } from '../base/errors.ts'
 import type { Gate, Peer } from '../gate/contract.ts'
 import { type Engine, type EngineOptions, limits } from './engine.ts'
 import { tokens } from './rewrite.ts'
+import { tunnelToken } from './switch.ts'
 import { Early } from './undici/early.ts'
 import { type Entry, Exchange, type ExchangeContext, type Raw } from './undici/exchange.ts'
 import { Lanes } from './undici/lanes.ts'
-
-/** Never tunnelled, whatever is allowed: behind such a switch, requests would pass the gate unseen. */
-const never: ReadonlySet<string> = new Set(['h2c', 'h2', 'http/2.0', 'http/1.1', 'tls/1.0', 'tls/1.2', 'tls/1.3'])
-
-const protocolToken = /^[!#$%&'*+\-.^_`|~0-9A-Za-z/]+$/
 
 /** Requests that a client may have sent ahead before it is read no further. */
 const maxPipelined = 16
@@ -152,13 +148,11 @@ export function makeUndiciEngine(gate: Gate, options: EngineOptions): Engine {
   })
   server.maxHeadersCount = 0
 
-  /** An Upgrade that the policy allows; any other is ignored, as RFC 9110 §7.8 lets a server do. */
+  /** An Upgrade that the policy allows. */
   function wantsTunnel(message: IncomingMessage): boolean {
     const { headers } = message
     if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined) return false
-    const offered = tokens(message.rawHeaders, 'upgrade')
-    const token = offered[0] ?? ''
-    return offered.length === 1 && protocolToken.test(token) && !never.has(token) && options.upgrades(token)
+    return tunnelToken(tokens(message.rawHeaders, 'upgrade'), options.upgrades) !== undefined
   }
 
   function enter(entry: Entry): (message: IncomingMessage, response: ServerResponse) => void {
@@ -256,9 +250,9 @@ const refusals: Readonly<Record<string, string>> = {
 }
 
 /** Bodies that Node's parser hands over although two readers could see two ends of them. */
-function ambiguous({ headers }: IncomingMessage): boolean {
+function ambiguous({ headers, httpVersion }: IncomingMessage): boolean {
   const coding = headers['transfer-encoding']
-  return coding !== undefined && coding.toLowerCase() !== 'chunked'
+  return coding !== undefined && (coding.toLowerCase() !== 'chunked' || httpVersion === '1.0')
 }
 
 /** As Go's server answers what it cannot parse: status and text, nothing else, and the end of the connection. */

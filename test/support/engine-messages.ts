@@ -300,7 +300,9 @@ export function heads(t: Test, subject: Subject): void {
       'X-High: \xe9\xff',
     ]
     const { seen } = await relay(t, subject, get('/', `${lines.join('\r\n')}\r\n`), ok())
-    t.same(seen.head.replace('\nhost:', '\nHost:').split('\r\n').slice(1), [
+    // White space around a value is no part of it, so an empty one may stand with or without.
+    const head = seen.head.replace('\nhost:', '\nHost:').replace(/:(?=\r\n)/g, ': ')
+    t.same(head.split('\r\n').slice(1), [
       'Host: app',
       'x-lower: 1',
       'X-Twice: a',

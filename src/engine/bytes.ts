@@ -1,0 +1,78 @@
+// The default engine: HTTP/1.1 over bytes. Heads are read and spliced where they lie, each message leaves in one write
+// where it can, and a request costs no stream, no timer and no object per field.
+
+import type { Socket } from 'node:net'
+import type { Gate, Peer } from '../gate/contract.ts'
+import { Client } from './bytes/client.ts'
+import { Out } from './bytes/out.ts'
+import { Pool } from './bytes/pool.ts'
+import { Wire } from './bytes/wire.ts'
+import type { Engine, EngineOptions } from './engine.ts'
+
+/** How often connections without a request are looked at. */
+const sweepMs = 1_000
+
+export function makeBytesEngine(gate: Gate, options: EngineOptions): Engine {
+  const clients = new Set<Client>()
+  const pool = new Pool(options.dialer, options.clock, options.maxIdleUpstream)
+  const shared = {
+    gate,
+    options,
+    pool,
+    strip: new Set(options.strip),
+    up: new Out(),
+    down: new Out(),
+    draining: false,
+    changed(): void {
+      if (shared.draining) look()
+    },
+  }
+  const onDrained: (() => void)[] = []
+  const onClosed: (() => void)[] = []
+
+  /** Lets go of who waits for the end of requests, or of connections. */
+  function look(): void {
+    for (const client of clients) if (client.busy) return
+    for (const resolve of onDrained.splice(0)) resolve()
+    if (clients.size > 0) return
+    for (const resolve of onClosed.splice(0)) resolve()
+  }
+
+  const stopSweep = options.clock.every(sweepMs, () => {
+    const now = options.clock.monotonic()
+    for (const client of clients) if (client.overdue(now, options.idleConnectionMs)) client.destroy()
+    pool.sweep()
+  })
+
+  function gone(client: Client): void {
+    clients.delete(client)
+    shared.changed()
+  }
+
+  return {
+    accept(socket: Socket, from: Peer) {
+      clients.add(new Client(ear => new Wire(socket, ear), from, shared, gone))
+    },
+    drain() {
+      shared.draining = true
+      for (const client of clients) if (client.idle) client.close()
+    },
+    drained() {
+      const drained = new Promise<void>(resolve => onDrained.push(resolve))
+      look()
+      return drained
+    },
+    async closed() {
+      const closed = new Promise<void>(resolve => onClosed.push(resolve))
+      look()
+      await closed
+      stopSweep()
+      pool.destroy()
+    },
+    destroy() {
+      for (const client of clients) client.destroy()
+      stopSweep()
+      pool.destroy()
+    },
+  }
+}

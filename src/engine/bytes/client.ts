@@ -1,0 +1,265 @@
+// A client's connection: finds requests in what comes, one after another, and keeps what has come too early. Nothing of a
+// later request is looked at before the one before it has ended, so answers cannot change places.
+
+import type { Peer } from '../../gate/contract.ts'
+import { limits } from '../engine.ts'
+import { Asked } from './asked.ts'
+import { Carry } from './carry.ts'
+import { Exchange, type Front, type Shared } from './exchange.ts'
+import type { Ear, Wire } from './wire.ts'
+
+/** More than this of what nobody has asked for yet is left in the kernel. */
+const maxHeld = 64 * 1024
+
+/** How long a client that has been told to go may still send what nobody reads. */
+const lingerMs = 2_000
+
+const badRequest = '400 Bad Request'
+const tooLarge = '431 Request Header Fields Too Large'
+
+/** head: between requests or within a head · busy: an exchange runs · swallow: the rest of a body that nobody wants. */
+type Phase = 'head' | 'busy' | 'swallow' | 'lingering' | 'closing' | 'closed'
+
+export class Client implements Front {
+  readonly asked: Asked
+  readonly wire: Wire
+  /** What has come and was not used: the bytes of `input` from `at` to `to`. Valid while somebody runs. */
+  input: Buffer
+  at = 0
+  to = 0
+  /** True where nobody writes to `input` again. */
+  owned = false
+  readonly #shared: Shared
+  readonly #gone: (client: Client) => void
+  readonly #carry = new Carry()
+  #exchange: Exchange | undefined
+  #phase: Phase = 'head'
+  #running = false
+  #stopped = false
+  /** The client has ended its direction, behind bytes that were not used yet. */
+  #ended = false
+  #since: number
+  #fresh = true
+
+  constructor(wire: (ear: Ear) => Wire, from: Peer, shared: Shared, gone: (client: Client) => void) {
+    this.asked = new Asked(from)
+    this.input = this.#carry.bytes
+    this.#shared = shared
+    this.#gone = gone
+    this.#since = shared.options.clock.monotonic()
+    this.wire = wire(this)
+  }
+
+  /** True while no request is under way and none has begun to come. */
+  get idle(): boolean {
+    return this.#phase === 'head' && !this.asked.fields.begun && this.#carry.length === 0
+  }
+
+  /** True while a request is under way that is no tunnel. */
+  get busy(): boolean {
+    return this.#exchange !== undefined && !this.#exchange.tunnel
+  }
+
+  // What the wire tells.
+
+  bytes(chunk: Buffer, owned: boolean): void {
+    if (this.#phase === 'lingering' || this.#phase === 'closing' || this.#phase === 'closed') return
+    if (this.#carry.length > 0) {
+      this.#carry.append(chunk, 0, chunk.length)
+      this.advance()
+      return
+    }
+    this.input = chunk
+    this.at = 0
+    this.to = chunk.length
+    this.owned = owned
+    this.#run()
+    if (this.at < this.to) this.#carry.append(chunk, this.at, this.to)
+    this.#settle()
+  }
+
+  drained(): void {
+    if (this.#exchange) this.#exchange.clientDrained()
+    else this.advance()
+  }
+
+  ended(): void {
+    const { body } = this.asked
+    if (this.#carry.length > 0 && this.#exchange?.forwarding) {
+      // What it sent before is still on its way to the container.
+      this.#ended = true
+      return
+    }
+    if (this.#exchange) this.#exchange.clientEnded(body.done || body.left <= this.#carry.length)
+    else if (this.#phase === 'head' && this.asked.fields.begun) this.#refuse(badRequest)
+    else this.close()
+  }
+
+  closed(): void {
+    this.#phase = 'closed'
+    this.#exchange?.clientGone()
+    this.#gone(this)
+  }
+
+  // What the exchange tells.
+
+  /** Goes on with what is there: a request can be forwarded, or the next one be read. */
+  advance(): void {
+    if (this.#running || this.#phase === 'closed') return
+    this.input = this.#carry.bytes
+    this.at = this.#carry.from
+    this.to = this.#carry.to
+    this.owned = false
+    this.#run()
+    if (this.input === this.#carry.bytes) this.#carry.use(this.at)
+    this.#settle()
+  }
+
+  /** The exchange is over. @param last true where the connection ends with it */
+  over(last: boolean): void {
+    this.#exchange = undefined
+    if (this.#phase === 'closed') return
+    if (last || !this.wire.writable) {
+      this.#leave()
+      return
+    }
+    this.#phase = this.asked.body.done ? 'head' : 'swallow'
+    this.asked.fields.reset()
+    this.#since = this.#shared.options.clock.monotonic()
+    this.advance()
+  }
+
+  /** Hands over what came behind a request that has become a tunnel. */
+  takeRest(): Buffer {
+    const rest = Buffer.from(this.input.subarray(this.at, this.to))
+    this.at = this.to
+    this.wire.resume()
+    return rest
+  }
+
+  // What the engine asks for.
+
+  /** True where the client has had its time. */
+  overdue(now: number, idleMs: number): boolean {
+    const quiet = now - this.#since
+    if (this.#phase === 'lingering') return quiet > lingerMs
+    if (this.#phase === 'swallow') return quiet > limits.headMs
+    if (this.#phase !== 'head') return false
+    if (this.#fresh || this.asked.fields.begun) return quiet > limits.headMs
+    return idleMs > 0 && quiet > idleMs
+  }
+
+  /** Ends the connection once what has been written has left. */
+  close(): void {
+    this.#phase = 'closing'
+    this.wire.close()
+  }
+
+  destroy(): void {
+    this.#exchange?.destroy()
+    this.wire.destroy()
+  }
+
+  // One request after another.
+
+  #run(): void {
+    this.#running = true
+    for (;;) {
+      if (this.#phase === 'head') {
+        if (!this.#readHead()) break
+      } else if (this.#phase === 'busy') {
+        this.#exchange?.pull()
+        // Where the exchange is still there it has taken what it can.
+        if (this.#exchange) break
+      } else if (this.#phase === 'swallow') {
+        if (!this.#swallow()) break
+      } else break
+    }
+    this.#running = false
+  }
+
+  /** False where nothing can be done before more has come. */
+  #readHead(): boolean {
+    // Who does not read answers is not asked for more.
+    if (this.at === this.to || this.wire.full) return false
+    const { asked } = this
+    if (!asked.fields.begun) this.#since = this.#shared.options.clock.monotonic()
+    const length = asked.fields.feed(this.input, this.at, this.to)
+    if (length === 0) return false
+    if (length < 0) {
+      const { problem } = asked.fields
+      this.#refuse(
+        problem === 'too-large'
+          ? tooLarge
+          : problem === 'field-name'
+            ? `${badRequest}: invalid header name`
+            : badRequest,
+      )
+      return false
+    }
+    asked.fields.own(length)
+    this.at += length
+    this.#fresh = false
+    const problem = asked.take(this.#shared.options.upgrades)
+    if (problem !== undefined) {
+      this.#refuse(problem)
+      return false
+    }
+    this.#phase = 'busy'
+    this.#exchange = new Exchange(this.#shared, this)
+    this.#exchange.begin()
+    return true
+  }
+
+  #swallow(): boolean {
+    const { body } = this.asked
+    while (this.at < this.to && !body.done) {
+      const next = body.read(this.input, this.at, this.to)
+      if (next < 0) {
+        this.#refuse(badRequest)
+        return false
+      }
+      this.at = next
+    }
+    if (!body.done) return false
+    this.#phase = 'head'
+    return true
+  }
+
+  /** Stops reading where too much is there that nobody can take, and reads on where that is over. */
+  #settle(): void {
+    const held = this.#phase === 'busy' ? this.#carry.length >= maxHeld : this.wire.full
+    const stop = held || this.#exchange?.choked === true
+    if (stop !== this.#stopped) {
+      this.#stopped = stop
+      if (stop) this.wire.pause()
+      else this.wire.resume()
+    }
+    if (this.#ended && this.#carry.length === 0) {
+      this.#ended = false
+      this.ended()
+    }
+  }
+
+  /** As Go's server answers what it cannot parse: status and text, nothing else, and the end of the connection. */
+  #refuse(status: string): void {
+    const head = `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n`
+    if (this.wire.writable) this.wire.give(Buffer.from(head + status, 'latin1'))
+    this.#linger()
+  }
+
+  #leave(): void {
+    if (this.asked.body.done && this.at === this.to && this.#carry.length === 0) this.close()
+    else this.#linger()
+  }
+
+  /** An answer can be lost on its way where what the client still sends meets a closed socket; so it is read a while. */
+  #linger(): void {
+    this.#phase = 'lingering'
+    this.#since = this.#shared.options.clock.monotonic()
+    this.at = this.to
+    this.wire.end()
+    this.#stopped = false
+    this.wire.resume()
+  }
+}

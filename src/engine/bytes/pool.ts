@@ -1,0 +1,84 @@
+// Connections to the container that wait for a request, last in, first out, each behind its verdict. One that hears
+// anything while it waits is not used again: what it says would be taken for an answer to somebody else's request.
+
+import type { Clock } from '../../base/clock.ts'
+import { Fault } from '../../base/errors.ts'
+import type { Dialer } from '../dial.ts'
+import { limits } from '../engine.ts'
+import { Upstream } from './upstream.ts'
+import { Intake } from './wire.ts'
+
+export class Pool {
+  readonly #dialer: Dialer
+  readonly #clock: Clock
+  readonly #maxIdle: number
+  readonly #all = new Set<Upstream>()
+  readonly #idle: Upstream[] = []
+  #closed = false
+
+  constructor(dialer: Dialer, clock: Clock, maxIdle: number) {
+    this.#dialer = dialer
+    this.#clock = clock
+    this.#maxIdle = maxIdle
+  }
+
+  /** The connection used last whose verdict still holds. */
+  take(): Upstream | undefined {
+    for (;;) {
+      const upstream = this.#idle.pop()
+      if (upstream === undefined || this.#dialer.valid(upstream.verdict)) return upstream
+      upstream.destroy()
+    }
+  }
+
+  /** Opens another; calls back once, later. The returned function gives up. */
+  dial(done: (outcome: Upstream | Fault) => void): () => void {
+    const intake = new Intake()
+    return this.#dialer.dial(outcome => {
+      if (outcome instanceof Fault) {
+        done(outcome)
+        return
+      }
+      const upstream = new Upstream(outcome, intake, this)
+      this.#all.add(upstream)
+      if (!this.#closed && !intake.early) {
+        done(upstream)
+        return
+      }
+      upstream.destroy()
+      done(new Fault('upstream-malformed', 'the container spoke before it was asked'))
+    }, intake)
+  }
+
+  /** Back to wait, where there is room. */
+  give(upstream: Upstream): void {
+    if (this.#closed || this.#idle.length >= this.#maxIdle) {
+      upstream.destroy()
+      return
+    }
+    upstream.idleSince = this.#clock.monotonic()
+    this.#idle.push(upstream)
+  }
+
+  /** It waits no longer: it is gone, or not to be trusted. */
+  drop(upstream: Upstream): void {
+    const at = this.#idle.indexOf(upstream)
+    if (at >= 0) this.#idle.splice(at, 1)
+  }
+
+  gone(upstream: Upstream): void {
+    this.drop(upstream)
+    this.#all.delete(upstream)
+  }
+
+  /** Closes what has waited for too long. The longest stand first. */
+  sweep(): void {
+    const now = this.#clock.monotonic()
+    while (this.#idle[0] && now - this.#idle[0].idleSince > limits.upstreamIdleMs) this.#idle.shift()?.destroy()
+  }
+
+  destroy(): void {
+    this.#closed = true
+    for (const upstream of [...this.#all]) upstream.destroy()
+  }
+}

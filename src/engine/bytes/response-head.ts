@@ -1,0 +1,75 @@
+// The head that the client gets, spliced from the container's in the same way: hop-by-hop lines are left out, everything
+// else is copied in runs, and framing and connection are ours to say.
+
+import { reasonPhrase } from '../status.ts'
+import type { Head } from './head.ts'
+import { field } from './names.ts'
+import type { Out } from './out.ts'
+
+const hopByHop = new Uint8Array(64)
+for (const id of [
+  field.connection,
+  field.proxyConnection,
+  field.keepAlive,
+  field.proxyAuthenticate,
+  field.proxyAuthorization,
+  field.te,
+  field.trailer,
+  field.transferEncoding,
+  field.upgrade,
+]) {
+  hopByHop[id] = 1
+}
+
+/** Connection options that name no field. */
+const connectionOnly: ReadonlySet<string> = new Set(['close', 'keep-alive', 'upgrade'])
+
+/** Status line, and those of the container's fields that pass. Every line is ended; the head is not. */
+export function writeResponseFields(out: Out, minor: number, head: Head): void {
+  writeStatusLine(out, minor, head.status)
+  const named =
+    head.find(field.connection) < 0
+      ? undefined
+      : head.tokens(field.connection).filter(each => !connectionOnly.has(each))
+  const { bytes, base } = head
+  let from = -1
+  for (let at = 0; at < head.count; at++) {
+    const kept =
+      hopByHop[head.id(at)] === 0 && !(named && named.length > 0 && named.includes(head.name(at).toLowerCase()))
+    if (kept && from < 0) from = head.lineFrom(at)
+    if (kept || from < 0) continue
+    out.bytes(bytes, base + from, base + head.lineFrom(at))
+    from = -1
+  }
+  if (from >= 0) out.bytes(bytes, base + from, base + head.linesEnd)
+}
+
+export function writeStatusLine(out: Out, minor: number, status: number): void {
+  if (status === 200) out.text(minor === 0 ? 'HTTP/1.0 200 OK\r\n' : 'HTTP/1.1 200 OK\r\n')
+  else out.text(`HTTP/1.${minor === 0 ? 0 : 1} ${status} ${reasonPhrase(status)}\r\n`)
+}
+
+/** Announced trailers are announced again. */
+export function writeTrailerField(out: Out, head: Head): void {
+  for (let at = head.find(field.trailer); at >= 0; at = head.find(field.trailer, at + 1)) {
+    out.text('Trailer: ').text(head.value(at)).text('\r\n')
+  }
+}
+
+/** Whether the type has to be found out from the body's first bytes, as Go's server does. */
+export function wantsType(head: Head): boolean {
+  return head.find(field.contentType) < 0 && head.find(field.contentEncoding) < 0
+}
+
+let dateSecond = -1
+let dateLine = ''
+
+/** `Date: …` with its line end; made once a second. @param now milliseconds since the epoch */
+export function dateField(now: number): string {
+  const second = Math.floor(now / 1000)
+  if (second !== dateSecond) {
+    dateSecond = second
+    dateLine = `Date: ${new Date(now).toUTCString()}\r\n`
+  }
+  return dateLine
+}
