@@ -13,6 +13,11 @@ import { logFailure } from './proxy/failure.ts'
 import { openLog } from './proxy/log.ts'
 import type { RunningProxy } from './proxy/proxy.ts'
 
+const engines = ['bytes', 'bytes-streams', 'undici'] as const
+type EngineName = (typeof engines)[number]
+const engineHelp =
+  "bytes (the default); bytes-streams, which keeps to Node's documented API and costs more; undici, to compare with"
+
 const verbs: readonly Verb[] = [
   {
     name: 'proxy',
@@ -25,7 +30,7 @@ const verbs: readonly Verb[] = [
         required: true,
         help: 'whom to trust: confidential, compatible, demo, or a JSON file',
       },
-      { name: 'engine', value: 'NAME', help: 'how bytes move: bytes (the default), or undici to compare it with' },
+      { name: 'engine', value: 'NAME', help: `how bytes move: ${engineHelp}` },
     ],
   },
   {
@@ -100,17 +105,17 @@ async function proxy({ values }: Parsed): Promise<void> {
   }
 }
 
-type EngineName = 'bytes' | 'undici'
-
 function engineName(name: string | boolean): EngineName {
-  if (name === 'bytes' || name === 'undici') return name
-  throw new Fault('usage', `postern proxy: no engine "${name}"; there are bytes and undici`)
+  const engine = engines.find(each => each === name)
+  if (engine) return engine
+  throw new Fault('usage', `postern proxy: no engine "${name}"; there are ${engines.join(', ')}`)
 }
 
 /** Only the engine that runs is loaded: undici costs as much at start as everything else. */
 async function loadEngine(name: EngineName): Promise<MakeEngine> {
   if (name === 'undici') return (await import('./engine/undici.ts')).makeUndiciEngine
-  return (await import('./engine/bytes.ts')).makeBytesEngine
+  const { makeBytesEngine } = await import('./engine/bytes.ts')
+  return (gate, options) => makeBytesEngine(gate, options, name === 'bytes' ? 'handles' : 'streams')
 }
 
 async function demo({ values }: Parsed): Promise<void> {

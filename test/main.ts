@@ -130,7 +130,12 @@ t.test('the commands', async t => {
   const cases: [args: string[], code: number, out: RegExp, err: RegExp][] = [
     [['--version'], 0, /^postern \d+\.\d+\.\d+\n$/, /^$/],
     [['--help'], 0, /^postern: /, /^$/],
-    [['proxy', '--policy', 'x', '--engine', 'none'], 64, /^$/, /no engine "none"; there is undici\n$/],
+    [
+      ['proxy', '--policy', 'x', '--engine', 'none'],
+      64,
+      /^$/,
+      /no engine "none"; there are bytes, bytes-streams, undici\n$/,
+    ],
     [['nothing'], 64, /^$/, /see postern --help\n$/],
     [['demo', '--exit', '--port-base', 'x'], 64, /^$/, /--port-base/],
     [['proxy', '--policy', 'confidential'], 1, /^$/, /^policy confidential: /],

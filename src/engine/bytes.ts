@@ -4,22 +4,31 @@
 import type { Socket } from 'node:net'
 import type { Gate, Peer } from '../gate/contract.ts'
 import { Client } from './bytes/client.ts'
+import { fastWires } from './bytes/handle-wire.ts'
 import { Out } from './bytes/out.ts'
 import { Pool } from './bytes/pool.ts'
-import { Wire } from './bytes/wire.ts'
+import { StreamWire } from './bytes/stream-wire.ts'
+import { Strip } from './bytes/strip.ts'
+import type { MakeWire } from './bytes/wire.ts'
 import type { Engine, EngineOptions } from './engine.ts'
 
 /** How often connections without a request are looked at. */
 const sweepMs = 1_000
 
-export function makeBytesEngine(gate: Gate, options: EngineOptions): Engine {
+/** How sockets are read and written. `handles` falls back to `streams` on a Node that it was never tested on. */
+export type Sockets = 'handles' | 'streams'
+
+const streams: MakeWire = (socket, ear, intake) => new StreamWire(socket, ear, intake)
+
+export function makeBytesEngine(gate: Gate, options: EngineOptions, sockets: Sockets = 'handles'): Engine {
+  const makeWire = (sockets === 'handles' ? fastWires() : undefined) ?? streams
   const clients = new Set<Client>()
-  const pool = new Pool(options.dialer, options.clock, options.maxIdleUpstream)
+  const pool = new Pool(options.dialer, options.clock, options.maxIdleUpstream, makeWire)
   const shared = {
     gate,
     options,
     pool,
-    strip: new Set(options.strip),
+    strip: new Strip(options.strip),
     up: new Out(),
     down: new Out(),
     draining: false,
@@ -51,7 +60,7 @@ export function makeBytesEngine(gate: Gate, options: EngineOptions): Engine {
 
   return {
     accept(socket: Socket, from: Peer) {
-      clients.add(new Client(ear => new Wire(socket, ear), from, shared, gone))
+      clients.add(new Client(ear => makeWire(socket, ear), from, shared, gone))
     },
     drain() {
       shared.draining = true

@@ -19,17 +19,25 @@ export interface DeadlineOptions {
 /** How late a deadline may be. */
 const tickMs = 50
 
+/** Who has deadlines. */
+export interface Expiring {
+  /** Told once for each deadline that passes, until disarm(). */
+  expired(deadline: Deadline): void
+}
+
 /** One request's deadlines. */
 export class Timed {
-  readonly expired: (deadline: Deadline) => void
+  readonly who: Expiring
   readonly arrivedAt: number
   movedAt: number
-  readonly places: Partial<Record<Deadline, Place<Timed>>> = {}
+  request: Place<Timed> | undefined
+  start: Place<Timed> | undefined
+  idle: Place<Timed> | undefined
 
-  constructor(arrivedAt: number, expired: (deadline: Deadline) => void) {
+  constructor(arrivedAt: number, who: Expiring) {
     this.arrivedAt = arrivedAt
     this.movedAt = arrivedAt
-    this.expired = expired
+    this.who = who
   }
 }
 
@@ -56,35 +64,33 @@ export class Deadlines {
     this.#tracks = [this.#request, this.#start, this.#idle].filter(each => each !== undefined)
   }
 
-  /** Starts all deadlines of a request; `expired` may be called once for each until disarm(). */
-  arm(expired: (deadline: Deadline) => void): Timed {
-    const timed = new Timed(this.#clock.monotonic(), expired)
-    for (const track of this.#tracks) timed.places[track.deadline] = track.line.push(timed)
+  /** Starts all deadlines of a request. */
+  arm(who: Expiring): Timed {
+    const timed = new Timed(this.#clock.monotonic(), who)
+    timed.request = this.#request.line.push(timed)
+    timed.start = this.#start?.line.push(timed)
+    timed.idle = this.#idle?.line.push(timed)
     this.#stopTicker ??= this.#clock.every(tickMs, () => this.#tick())
     return timed
   }
 
   /** A response has begun: its start is no longer waited for. */
   begun(timed: Timed): void {
-    this.#drop(this.#start, timed)
+    if (timed.start) this.#start?.line.remove(timed.start)
   }
 
   /** Bytes moved: the idle deadline starts anew. */
   moved(timed: Timed): void {
-    const place = timed.places.idle
-    if (!this.#idle || !place) return
+    if (!this.#idle || !timed.idle) return
     timed.movedAt = this.#clock.monotonic()
-    this.#idle.line.renew(place)
+    this.#idle.line.renew(timed.idle)
   }
 
   /** Takes all deadlines back. */
   disarm(timed: Timed): void {
-    for (const track of this.#tracks) this.#drop(track, timed)
-  }
-
-  #drop(track: Track | undefined, timed: Timed): void {
-    const place = track && timed.places[track.deadline]
-    if (track && place) track.line.remove(place)
+    if (timed.request) this.#request.line.remove(timed.request)
+    if (timed.start) this.#start?.line.remove(timed.start)
+    if (timed.idle) this.#idle?.line.remove(timed.idle)
   }
 
   #tick(): void {
@@ -94,7 +100,7 @@ export class Deadlines {
         const since = deadline === 'idle' ? timed.movedAt : timed.arrivedAt
         if (since + ms > now) break
         line.shift()
-        timed.expired(deadline)
+        timed.who.expired(deadline)
       }
     }
     // An idle proxy has nothing to wake up for; inside an enclave every wake-up is an exit.

@@ -7,7 +7,7 @@ import { describe, type Fault } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { Place } from '../base/queue.ts'
 import type { Driver, End, Order, Recorder, Reply, RequestHead, Summary, Ticket } from './contract.ts'
-import type { Deadline, Deadlines, Timed } from './deadlines.ts'
+import type { Deadline, Deadlines, Expiring, Timed } from './deadlines.ts'
 import type { Limiter, Waiter } from './limiter.ts'
 import { errorReply, notReady, timedOut } from './replies.ts'
 import type { Stats } from './stats.ts'
@@ -27,7 +27,7 @@ type Phase = 'entered' | 'queued' | 'started' | 'responding' | 'answered' | 'fin
 
 const deadlineText = { request: 'Request', 'response-start': 'Response start', idle: 'Idle' } as const
 
-export class Visit implements Ticket, Waiter {
+export class Visit implements Ticket, Waiter, Expiring {
   order: Order = 'wait'
   readonly #parts: VisitParts
   readonly #head: RequestHead
@@ -91,7 +91,7 @@ export class Visit implements Ticket, Waiter {
   }
 
   #arm(): void {
-    this.#timed = this.#parts.deadlines.arm(deadline => this.#expired(deadline))
+    this.#timed = this.#parts.deadlines.arm(this)
   }
 
   /** A slot is taken: go. */
@@ -134,7 +134,7 @@ export class Visit implements Ticket, Waiter {
     return reply
   }
 
-  #expired(deadline: Deadline): void {
+  expired(deadline: Deadline): void {
     if (this.#phase === 'answered' || this.#phase === 'finished') return
     this.#parts.log.warn(`${deadlineText[deadline]} timeout`, { code: 'timeout', deadline })
     if (this.#phase === 'responding') {

@@ -231,7 +231,12 @@ t.test('the command line', async t => {
     [['proxy'], 64, /^$/, /^postern proxy: --policy NAME\|FILE is missing; see postern proxy --help\n$/],
     [['proxy', '--polcy', 'demo'], 64, /^$/, /^postern proxy: .*--polcy.*; see postern proxy --help\n$/],
     [['proxy', '--policy', 'demo', 'more'], 64, /^$/, /^postern proxy: .*more.*; see postern proxy --help\n$/],
-    [['proxy', '--policy', 'demo', '--engine', 'warp'], 64, /^$/, /no engine "warp"; there is undici\n$/],
+    [
+      ['proxy', '--policy', 'demo', '--engine', 'warp'],
+      64,
+      /^$/,
+      /no engine "warp"; there are bytes, bytes-streams, undici\n$/,
+    ],
     [['demo', '--port-base', 'x'], 64, /^$/, /--port-base: want a number from 1024 to \d+, got "x"/],
     [[], 0, /usage: postern COMMAND/, /^$/],
     [['--help'], 0, /usage: postern COMMAND/, /^$/],

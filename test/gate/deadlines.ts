@@ -6,7 +6,7 @@ function make(options: { requestMs?: number; responseStartMs?: number; idleMs?: 
   const clock = new FakeClock()
   const deadlines = new Deadlines({ requestMs: 60_000, responseStartMs: 0, idleMs: 0, ...options }, clock)
   const fired: string[] = []
-  const arm = (name = 'a') => deadlines.arm(deadline => fired.push(`${name} ${deadline}`))
+  const arm = (name = 'a') => deadlines.arm({ expired: deadline => fired.push(`${name} ${deadline}`) })
   return { clock, deadlines, fired, arm }
 }
 
@@ -93,12 +93,14 @@ t.test('an expiry that disarms others and arms new ones is no problem', async t 
   const clock = new FakeClock()
   const deadlines = new Deadlines({ requestMs: 100, responseStartMs: 0, idleMs: 0 }, clock)
   const fired: string[] = []
-  deadlines.arm(() => {
-    fired.push('a')
-    deadlines.disarm(b)
-    deadlines.arm(() => fired.push('c'))
+  deadlines.arm({
+    expired() {
+      fired.push('a')
+      deadlines.disarm(b)
+      deadlines.arm({ expired: () => fired.push('c') })
+    },
   })
-  const b = deadlines.arm(() => fired.push('b'))
+  const b = deadlines.arm({ expired: () => fired.push('b') })
   clock.advance(100)
   t.same(fired, ['a'])
   clock.advance(100)

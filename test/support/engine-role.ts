@@ -7,7 +7,7 @@ import { systemClock } from '../../src/base/clock.ts'
 import { policyDigest, readPolicy } from '../../src/config/policy.ts'
 import { readProxyConfig } from '../../src/config/proxy.ts'
 import { demoProxy } from '../../src/demo/enclaves.ts'
-import { makeUndiciEngine } from '../../src/engine/undici.ts'
+import { makeBytesEngine } from '../../src/engine/bytes.ts'
 import { startProxy } from '../../src/proxy/proxy.ts'
 import { freePorts } from './process.ts'
 
@@ -64,7 +64,7 @@ export async function startRole(t: Test, text: string, secure: boolean): Promise
     config: readProxyConfig(name => environment[name], policy),
     policy,
     policyDigest: policyDigest(bytes),
-    makeEngine: makeUndiciEngine,
+    makeEngine: makeBytesEngine,
     clock: { ...systemClock, monotonic: () => systemClock.monotonic() + moved },
     version: 'test',
     write: line => lines.push(line),

@@ -13,7 +13,7 @@ import { loadPolicy } from '../../src/config/policy.ts'
 import { readProxyConfig } from '../../src/config/proxy.ts'
 import { demoFunction, demoProxy } from '../../src/demo/enclaves.ts'
 import { demoCredential } from '../../src/demo/function.ts'
-import { makeUndiciEngine } from '../../src/engine/undici.ts'
+import { makeBytesEngine } from '../../src/engine/bytes.ts'
 import { type Credential, withKeyPem } from '../../src/identity/credential.ts'
 import { type ProxyOptions, type RunningProxy, startProxy } from '../../src/proxy/proxy.ts'
 import { choosePorts, type Environment, environment, type Ports } from './process.ts'
@@ -48,7 +48,7 @@ export async function insideOptions(options: InsideOptions = {}) {
     config: readProxyConfig(name => variables[name], policy, Object.keys(variables)),
     policy,
     policyDigest: digest,
-    makeEngine: makeUndiciEngine,
+    makeEngine: makeBytesEngine,
     clock: systemClock,
     version: '0.0.0-test',
     write: line => {

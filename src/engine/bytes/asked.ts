@@ -53,9 +53,9 @@ export class Asked implements RequestHead {
    */
   take(upgrades: (token: string) => boolean): string | undefined {
     const { fields } = this
-    this.method = fields.slice(0, fields.methodEnd)
+    this.method = methodOf(fields)
     this.target = fields.slice(fields.methodEnd + 1, fields.targetEnd)
-    const problem = headProblem(`${fields.major}.${fields.minor}`, this.#hosts())
+    const problem = headProblem(versionOf(fields), this.#hosts())
     if (problem !== undefined) return problem
     const parsed = parseTarget(this.method, this.target)
     // The first line of HTTP/2's preface is no request of HTTP/1.1 (RFC 9113 §3.4).
@@ -111,6 +111,25 @@ export class Asked implements RequestHead {
     if (fields.find(field.contentLength) >= 0 || fields.find(field.transferEncoding) >= 0) return undefined
     return tunnelToken(fields.tokens(field.upgrade), upgrades) && fields.first(field.upgrade)
   }
+}
+
+/** The usual methods are strings that stand already, and are found again without being hashed. */
+const usualMethods = ['GET', 'POST', 'PUT', 'HEAD', 'PATCH', 'DELETE', 'OPTIONS'] as const
+
+function methodOf(fields: Head): string {
+  const { bytes, base, methodEnd } = fields
+  const first = bytes[base]
+  for (const method of usualMethods) {
+    if (method.length !== methodEnd || method.charCodeAt(0) !== first) continue
+    let same = 1
+    while (same < methodEnd && method.charCodeAt(same) === bytes[base + same]) same++
+    if (same === methodEnd) return method
+  }
+  return fields.slice(0, methodEnd)
+}
+
+function versionOf({ major, minor }: Head): string {
+  return major === 1 && minor === 1 ? '1.1' : `${major}.${minor}`
 }
 
 /** Trailers must not be announced that would say where the message ends (RFC 9110 §6.5.1). */

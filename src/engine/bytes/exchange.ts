@@ -13,6 +13,7 @@ import type { Pool } from './pool.ts'
 import { Relay } from './relay.ts'
 import { writeRequestHead } from './request-head.ts'
 import { dateField, writeResponseFields, writeStatusLine } from './response-head.ts'
+import type { Strip } from './strip.ts'
 import { Tunnel } from './tunnel.ts'
 import { type Asker, Upstream } from './upstream.ts'
 import type { Ear, Wire } from './wire.ts'
@@ -21,7 +22,7 @@ import type { Ear, Wire } from './wire.ts'
 export interface Shared {
   readonly gate: Gate
   readonly options: EngineOptions
-  readonly strip: ReadonlySet<string>
+  readonly strip: Strip
   readonly pool: Pool
   /** Where what goes to the container is put together, and what goes to the client. */
   readonly up: Out
@@ -130,7 +131,7 @@ export class Exchange implements Driver, Asker {
     if (old !== this.#last) down.text(old ? 'Connection: keep-alive\r\n' : 'Connection: close\r\n')
     down.text('\r\n')
     if (asked.method !== 'HEAD') down.text(reply.body)
-    wire.send(down.take())
+    wire.send(down)
     this.#finish(this.#end === 'complete' ? 'answered' : this.#end)
   }
 
@@ -154,7 +155,7 @@ export class Exchange implements Driver, Asker {
     while (client.at < client.to && !body.done && !this.choked) {
       const next = body.read(client.input, client.at, client.to)
       if (next < 0) {
-        up.take()
+        up.clear()
         this.#fail(new Fault('client-body-broken', 'malformed chunked encoding'))
         return
       }
@@ -177,7 +178,7 @@ export class Exchange implements Driver, Asker {
     } else {
       const { wire } = this.#upstream as Upstream
       wire.cork()
-      wire.send(up.take())
+      wire.send(up)
       this.choked = !wire.give(bytes.subarray(from, to))
       wire.uncork()
     }
@@ -195,7 +196,7 @@ export class Exchange implements Driver, Asker {
 
   #sendUp(): void {
     const { up } = this.#shared
-    if (up.length > 0 && !(this.#upstream as Upstream).wire.send(up.take())) this.choked = true
+    if (up.length > 0 && !(this.#upstream as Upstream).wire.send(up)) this.choked = true
   }
 
   clientDrained(): void {
@@ -290,7 +291,7 @@ export class Exchange implements Driver, Asker {
     if (asked.version === '1.0') return
     const { down } = this.#shared
     writeResponseFields(down, 1, head)
-    wire.send(down.text('\r\n').take())
+    wire.send(down.text('\r\n'))
   }
 
   responded(head: Head, body: Body): void {

@@ -56,6 +56,11 @@ const lastLineFeed = 11
 
 const firstState = { request: inMethod, response: inVersion, trailers: lineStart } as const
 
+/** Where lines are copied to. */
+interface Lines {
+  bytes(from: Buffer, start: number, end: number): unknown
+}
+
 /** Numbers in the table for each field: name from, name to, value from, value to, number of the name. */
 const width = 5
 
@@ -87,6 +92,8 @@ export class Head {
   /** Behind the last byte of the value that is no white space. */
   #valueTo = 0
   #linesEnd = 0
+  /** Values that somebody has asked for. */
+  readonly #values: (string | undefined)[] = []
   #table = new Int32Array(width * 16)
 
   /** @param maxBytes a head that is not complete within so many is given up */
@@ -266,6 +273,7 @@ export class Head {
     table[at + 2] = this.#valueFrom
     table[at + 3] = this.#valueTo
     table[at + 4] = this.#id
+    this.#values[this.count] = undefined
     this.count++
   }
 
@@ -290,7 +298,24 @@ export class Head {
   }
 
   value(at: number): string {
-    return this.slice(this.#table[at * width + 2] as number, this.#table[at * width + 3] as number)
+    const known = this.#values[at]
+    if (known !== undefined) return known
+    const value = this.slice(this.#table[at * width + 2] as number, this.#table[at * width + 3] as number)
+    this.#values[at] = value
+    return value
+  }
+
+  /** Writes a field's value as it stands. */
+  writeValue(out: Lines, at: number): void {
+    out.bytes(
+      this.bytes,
+      this.base + (this.#table[at * width + 2] as number),
+      this.base + (this.#table[at * width + 3] as number),
+    )
+  }
+
+  nameLength(at: number): number {
+    return (this.#table[at * width + 1] as number) - (this.#table[at * width] as number)
   }
 
   isEmpty(at: number): boolean {
@@ -319,11 +344,8 @@ export class Head {
     const id = idOf(lowerName)
     if (id !== field.other) return this.first(id)
     for (let at = 0; at < this.count; at++) {
-      const row = at * width
-      const length = (this.#table[row + 1] as number) - (this.#table[row] as number)
-      if (this.#table[row + 4] === field.other && length === lowerName.length) {
-        if (this.name(at).toLowerCase() === lowerName) return this.value(at)
-      }
+      if (this.id(at) !== field.other || this.nameLength(at) !== lowerName.length) continue
+      if (this.name(at).toLowerCase() === lowerName) return this.value(at)
     }
     return undefined
   }
@@ -346,7 +368,7 @@ export class Head {
   }
 
   /** Writes all lines as they stand, the empty one left out. */
-  writeLines(out: { bytes(from: Buffer, start: number, end: number): unknown }): void {
+  writeLines(out: Lines): void {
     if (this.count > 0) out.bytes(this.bytes, this.base + this.lineFrom(0), this.base + this.#linesEnd)
   }
 

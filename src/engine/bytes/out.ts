@@ -3,6 +3,9 @@
 
 const usual = 64 * 1024
 
+/** Up to here a loop costs less than a call out of JavaScript. */
+const short = 48
+
 export class Out {
   #bytes = Buffer.allocUnsafeSlow(usual)
   #length = 0
@@ -11,32 +14,52 @@ export class Out {
     return this.#length
   }
 
-  /** Room that is left without growing. */
-  get room(): number {
-    return this.#bytes.length - this.#length
-  }
-
   /** Characters of one byte each. */
   text(text: string): this {
-    this.#make(text.length)
-    this.#length += this.#bytes.write(text, this.#length, 'latin1')
+    const { length } = text
+    this.#make(length)
+    const bytes = this.#bytes
+    const at = this.#length
+    if (length <= short) for (let i = 0; i < length; i++) bytes[at + i] = text.charCodeAt(i)
+    else bytes.write(text, at, 'latin1')
+    this.#length = at + length
     return this
   }
 
   bytes(from: Buffer, start: number, end: number): this {
-    this.#make(end - start)
-    from.copy(this.#bytes, this.#length, start, end)
-    this.#length += end - start
+    const length = end - start
+    this.#make(length)
+    const bytes = this.#bytes
+    const at = this.#length
+    if (length <= short) for (let i = 0; i < length; i++) bytes[at + i] = from[start + i] as number
+    else from.copy(bytes, at, start, end)
+    this.#length = at + length
     return this
   }
 
-  /** What has been put together; valid until something else is begun. Begins anew. */
+  /** A copy of what has been put together. Begins anew. */
   take(): Buffer {
-    const all = this.#bytes.subarray(0, this.#length)
+    const all = Buffer.allocUnsafe(this.#length)
+    this.#bytes.copy(all, 0, 0, this.#length)
+    this.clear()
+    return all
+  }
+
+  /** What has been put together, where it lies. */
+  peek(): Buffer {
+    return this.#bytes.subarray(0, this.#length)
+  }
+
+  /** Somebody still reads what was put together: it is put together elsewhere from now on. */
+  abandon(): void {
+    this.#bytes = Buffer.allocUnsafeSlow(usual)
+  }
+
+  /** Begins anew. */
+  clear(): void {
     this.#length = 0
     // What a rare message needed is not kept for all.
     if (this.#bytes.length > usual) this.#bytes = Buffer.allocUnsafeSlow(usual)
-    return all
   }
 
   #make(length: number): void {

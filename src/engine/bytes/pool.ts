@@ -5,18 +5,21 @@ import type { Clock } from '../../base/clock.ts'
 import { Fault } from '../../base/errors.ts'
 import type { Dialer } from '../dial.ts'
 import { limits } from '../engine.ts'
+import { Intake } from './intake.ts'
 import { Upstream } from './upstream.ts'
-import { Intake } from './wire.ts'
+import type { MakeWire } from './wire.ts'
 
 export class Pool {
   readonly #dialer: Dialer
   readonly #clock: Clock
   readonly #maxIdle: number
+  readonly #makeWire: MakeWire
   readonly #all = new Set<Upstream>()
   readonly #idle: Upstream[] = []
   #closed = false
 
-  constructor(dialer: Dialer, clock: Clock, maxIdle: number) {
+  constructor(dialer: Dialer, clock: Clock, maxIdle: number, makeWire: MakeWire) {
+    this.#makeWire = makeWire
     this.#dialer = dialer
     this.#clock = clock
     this.#maxIdle = maxIdle
@@ -39,7 +42,7 @@ export class Pool {
         done(outcome)
         return
       }
-      const upstream = new Upstream(outcome, intake, this)
+      const upstream = new Upstream(outcome, intake, this, this.#makeWire)
       this.#all.add(upstream)
       if (!this.#closed && !intake.early) {
         done(upstream)

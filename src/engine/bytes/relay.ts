@@ -85,7 +85,7 @@ export class Relay {
     } else {
       if (!this.#given) this.#client.cork()
       this.#given = true
-      if (down.length > 0) this.#client.send(down.take())
+      if (down.length > 0) this.#client.send(down)
       this.#client.give(bytes.subarray(from, to))
     }
     if (this.#chunked) down.text('\r\n')
@@ -115,7 +115,7 @@ export class Relay {
     this.#parked = undefined
     if (this.#given) this.#client.uncork()
     this.#given = false
-    this.#down.take()
+    this.#down.clear()
   }
 
   /** The client takes more again. */
@@ -141,7 +141,7 @@ export class Relay {
   /** Where the first bytes name the type, and are sure to come, they are waited for; else they have until the next turn. */
   #park(): void {
     if (this.#parked) return
-    this.#parked = Buffer.from(this.#down.take())
+    this.#parked = this.#down.take()
     if (!this.#sniff || this.#body.framing !== 'length') setImmediate(release, this)
   }
 
@@ -154,7 +154,7 @@ export class Relay {
 
   #send(): void {
     const down = this.#down
-    if (down.length > 0) this.#client.send(down.take())
+    if (down.length > 0) this.#client.send(down)
     if (this.#given) {
       this.#given = false
       this.#client.uncork()

@@ -3,12 +3,13 @@
 // two together.
 
 import { isKubeletProbe } from '../../base/knative.ts'
-import { chooseHost, forwardedShim, type RequestRules, spellings } from '../rewrite.ts'
+import { chooseHost, forwardedShim, type RequestRules } from '../rewrite.ts'
 import { normaliseTrace } from '../trace.ts'
 import type { Framing } from './framing.ts'
 import type { Head } from './head.ts'
 import { type FieldId, field } from './names.ts'
 import type { Out } from './out.ts'
+import type { Strip } from './strip.ts'
 
 /** What a field's number means for a request on its way through. */
 const pass = 0
@@ -52,7 +53,8 @@ const saysNoBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH'])
 /** What stands in Connection of nearly every request, and names no field. */
 const connectionOnly: ReadonlySet<string> = new Set(['close', 'keep-alive', 'upgrade'])
 
-export interface RequestPlan extends RequestRules {
+export interface RequestPlan extends Omit<RequestRules, 'strip'> {
+  readonly strip: Strip
   readonly method: string
   /** Target where it is not the one received. */
   readonly path: string | undefined
@@ -108,7 +110,9 @@ export function writeRequestHead(out: Out, head: Head, plan: RequestPlan): void 
 
   out.text('\r\nX-Forwarded-For: ')
   for (let at = gone.find(field.xForwardedFor); at >= 0; at = gone.find(field.xForwardedFor, at + 1)) {
-    if (!gone.has(at)) out.text(head.value(at)).text(', ')
+    if (gone.has(at)) continue
+    head.writeValue(out, at)
+    out.text(', ')
   }
   out.text(plan.peer)
   if (forwarded !== undefined) out.text('\r\nForwarded: ').text(forwarded)
@@ -147,11 +151,11 @@ function writeFields(out: Out, fields: readonly string[]): void {
 /** Fields that do not pass because of what Connection or the policy says of them. */
 class Gone {
   readonly #head: Head
-  readonly #strip: ReadonlySet<string>
+  readonly #strip: Strip
   /** Lower-case names in Connection that name a field; undefined in nearly every request. */
   readonly #named: ReadonlySet<string> | undefined
 
-  constructor(head: Head, strip: ReadonlySet<string>) {
+  constructor(head: Head, strip: Strip) {
     this.#head = head
     this.#strip = strip
     this.#named = namedFields(head, strip)
@@ -167,7 +171,7 @@ class Gone {
   }
 
   #stripped(at: number): boolean {
-    return this.#strip.size > 0 && this.#strip.has(spellings(this.#head.name(at)))
+    return this.#strip.has(this.#head, at)
   }
 
   /** The first field of this number that is there for the container's head to be made of. */
@@ -184,19 +188,21 @@ class Gone {
   }
 }
 
-function namedFields(head: Head, strip: ReadonlySet<string>): ReadonlySet<string> | undefined {
-  if (head.find(field.connection) < 0 || strip.has('connection')) return undefined
+function namedFields(head: Head, strip: Strip): ReadonlySet<string> | undefined {
+  if (head.find(field.connection) < 0 || strip.names('connection')) return undefined
   const named = head.tokens(field.connection).filter(token => !connectionOnly.has(token))
   return named.length === 0 ? undefined : new Set(named)
 }
 
 function forwardedOf(head: Head, gone: Gone): string | undefined {
+  const at = gone.find(field.forwarded)
+  if (at >= 0 && !head.isEmpty(at)) return undefined
   const xff = gone.find(field.xForwardedFor)
   const proto = gone.find(field.xForwardedProto)
   const host = gone.find(field.xForwardedHost)
   if (xff < 0 && proto < 0 && host < 0) return undefined
   const raw: string[] = []
-  for (const at of [gone.find(field.forwarded), xff, proto, host]) {
+  for (const at of [xff, proto, host]) {
     if (at >= 0) raw.push(head.name(at), head.value(at))
   }
   return forwardedShim(raw)

@@ -47,7 +47,7 @@ export class Tunnel {
     from.wire.ear = {
       bytes: (chunk, owned) => {
         count(chunk.length)
-        if (!(owned ? to.give(chunk) : to.send(chunk))) from.wire.pause()
+        if (!to.give(owned ? chunk : Buffer.from(chunk))) from.wire.pause()
       },
       // Told of this wire: what it took from the other side has left.
       drained: () => (from === this.#client ? this.#upstream : this.#client).wire.resume(),

@@ -8,7 +8,8 @@ import { limits } from '../engine.ts'
 import { Carry } from './carry.ts'
 import { Body, responseFraming } from './framing.ts'
 import { Head } from './head.ts'
-import { type Ear, type Intake, Wire } from './wire.ts'
+import type { Intake } from './intake.ts'
+import type { Ear, MakeWire, Wire } from './wire.ts'
 
 /** Who is told of a response. Bytes are valid during the call only. */
 export interface Asker {
@@ -49,11 +50,11 @@ export class Upstream implements Ear {
   #lasting = true
   #gone = false
 
-  constructor(link: Link, intake: Intake, owner: Owner) {
+  constructor(link: Link, intake: Intake, owner: Owner, makeWire: MakeWire) {
     this.verdict = link.verdict
     this.#intake = intake
     this.#owner = owner
-    this.wire = new Wire(link.socket, this, link.intake === intake ? intake : undefined)
+    this.wire = makeWire(link.socket, this, link.intake === intake ? intake : undefined)
   }
 
   /**

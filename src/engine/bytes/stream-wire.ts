@@ -1,0 +1,86 @@
+// A wire over Node's documented API: `onread` where the connection was opened with it, streams for everything else.
+
+import type { Socket } from 'node:net'
+import { systemCode } from '../../base/errors.ts'
+import type { Intake } from './intake.ts'
+import type { Out } from './out.ts'
+import type { Ear, Wire } from './wire.ts'
+
+export class StreamWire implements Wire {
+  readonly #socket: Socket
+  ear: Ear
+  full = false
+  #error: string | undefined
+
+  constructor(socket: Socket, ear: Ear, intake?: Intake) {
+    this.#socket = socket
+    this.ear = ear
+    if (intake) intake.wire = this
+    else socket.on('data', (chunk: Buffer) => this.ear.bytes(chunk, true))
+    socket.on('drain', () => {
+      this.full = false
+      this.ear.drained()
+    })
+    socket.on('end', () => this.ear.ended())
+    // The object can hold bytes of the request; only its code is kept.
+    socket.on('error', error => {
+      this.#error = systemCode(error) ?? 'unknown'
+    })
+    socket.on('close', () => this.ear.closed(this.#error))
+  }
+
+  get pending(): number {
+    return this.#socket.writableLength
+  }
+
+  get writable(): boolean {
+    return this.#socket.writable
+  }
+
+  send(out: Out): boolean {
+    return this.give(out.take())
+  }
+
+  give(bytes: Buffer): boolean {
+    this.full = !this.#socket.write(bytes)
+    return !this.full
+  }
+
+  cork(): void {
+    this.#socket.cork()
+  }
+
+  uncork(): void {
+    this.#socket.uncork()
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  end(): void {
+    this.#socket.end()
+  }
+
+  close(): void {
+    this.#socket.destroySoon()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  reset(): void {
+    resetSocket(this.#socket)
+  }
+}
+
+/** On TLS the missing close_notify says the same as a reset. */
+export function resetSocket(socket: Socket): void {
+  if ('encrypted' in socket) socket.destroy()
+  else socket.resetAndDestroy()
+}
