@@ -27,8 +27,7 @@ export class Client implements Front {
   input: Buffer
   at = 0
   to = 0
-  /** True where nobody writes to `input` again. */
-  owned = false
+  stable = false
   readonly #shared: Shared
   readonly #gone: (client: Client) => void
   readonly #carry = new Carry()
@@ -62,7 +61,7 @@ export class Client implements Front {
 
   // What the wire tells.
 
-  bytes(chunk: Buffer, owned: boolean): void {
+  bytes(chunk: Buffer): void {
     if (this.#phase === 'lingering' || this.#phase === 'closing' || this.#phase === 'closed') return
     if (this.#carry.length > 0) {
       this.#carry.append(chunk, 0, chunk.length)
@@ -72,7 +71,7 @@ export class Client implements Front {
     this.input = chunk
     this.at = 0
     this.to = chunk.length
-    this.owned = owned
+    this.stable = true
     this.#run()
     if (this.at < this.to) this.#carry.append(chunk, this.at, this.to)
     this.#settle()
@@ -109,7 +108,7 @@ export class Client implements Front {
     this.input = this.#carry.bytes
     this.at = this.#carry.from
     this.to = this.#carry.to
-    this.owned = false
+    this.stable = false
     this.#run()
     if (this.input === this.#carry.bytes) this.#carry.use(this.at)
     this.#settle()

@@ -15,6 +15,7 @@ import { writeRequestHead } from './request-head.ts'
 import { dateField, writeResponseFields, writeStatusLine } from './response-head.ts'
 import type { Strip } from './strip.ts'
 import { Tunnel } from './tunnel.ts'
+import { type Source, Upload } from './upload.ts'
 import { type Asker, Upstream } from './upstream.ts'
 import type { Ear, Wire } from './wire.ts'
 
@@ -34,15 +35,9 @@ export interface Shared {
 }
 
 /** The connection that a request came on. */
-export interface Front extends Ear {
+export interface Front extends Ear, Source {
   readonly asked: Asked
   readonly wire: Wire
-  /** What has come and was not used: the bytes of `input` from `at` to `to`. */
-  readonly input: Buffer
-  at: number
-  readonly to: number
-  /** True where nobody writes to `input` again. */
-  readonly owned: boolean
   /** Goes on with what is there: calls pull(), now or, where it is at work already, soon. */
   advance(): void
   /** Hands over what came behind a request that has become a tunnel. */
@@ -56,9 +51,6 @@ type State = 'waiting' | 'dialing' | 'forwarding' | 'relaying' | 'tunnel' | 'end
 /** How long a container may leave an `Expect: 100-continue` without a word (Go: ExpectContinueTimeout). */
 const inviteMs = 1_000
 
-/** From here on a piece of body goes out where it lies; below, copying costs less. */
-const largePiece = 16 * 1024
-
 export class Exchange implements Driver, Asker {
   readonly #shared: Shared
   readonly #client: Front
@@ -70,14 +62,11 @@ export class Exchange implements Driver, Asker {
   #tunnel: Tunnel | undefined
   #cancelDial: (() => void) | undefined
   #cancelInvitation: (() => void) | undefined
-  /** The container has the whole request. */
-  #uploaded = false
   /** The client's body was not invited yet, so it may never come. */
   #uninvited = false
   /** The connection to the client ends with this exchange. */
   #last = false
-  /** The container takes no more for now. */
-  choked = false
+  #upload: Upload | undefined
   #retries = 0
 
   constructor(shared: Shared, client: Front) {
@@ -87,6 +76,11 @@ export class Exchange implements Driver, Asker {
 
   get tunnel(): boolean {
     return this.#state === 'tunnel'
+  }
+
+  /** True where the container takes no more for now. */
+  get choked(): boolean {
+    return this.#upload?.choked === true
   }
 
   /** True while the request's body has somewhere to go. */
@@ -148,55 +142,9 @@ export class Exchange implements Driver, Asker {
 
   /** Moves what has come of the request's body on to the container. */
   pull(): void {
-    if (!this.forwarding || this.#uploaded) return
-    const { up } = this.#shared
-    const client = this.#client
-    const { body } = client.asked
-    while (client.at < client.to && !body.done && !this.choked) {
-      const next = body.read(client.input, client.at, client.to)
-      if (next < 0) {
-        up.clear()
-        this.#fail(new Fault('client-body-broken', 'malformed chunked encoding'))
-        return
-      }
-      client.at = next
-      if (body.from < body.to) this.#upload(client.input, body.from, body.to)
-    }
-    if (body.done) this.#endUpload(body)
-    this.#sendUp()
-  }
-
-  #upload(bytes: Buffer, from: number, to: number): void {
-    const { up } = this.#shared
-    const size = to - from
-    this.#uninvited = false
-    this.#ticket?.received(size)
-    const chunked = this.#client.asked.body.framing === 'chunked'
-    if (chunked) up.text(`${size.toString(16)}\r\n`)
-    if (size < largePiece || !this.#client.owned) {
-      up.bytes(bytes, from, to)
-    } else {
-      const { wire } = this.#upstream as Upstream
-      wire.cork()
-      wire.send(up)
-      this.choked = !wire.give(bytes.subarray(from, to))
-      wire.uncork()
-    }
-    if (chunked) up.text('\r\n')
-  }
-
-  #endUpload(body: Body): void {
-    this.#uploaded = true
-    if (body.framing !== 'chunked') return
-    const { up } = this.#shared
-    up.text('0\r\n')
-    body.trailers?.writeLines(up)
-    up.text('\r\n')
-  }
-
-  #sendUp(): void {
-    const { up } = this.#shared
-    if (up.length > 0 && !(this.#upstream as Upstream).wire.send(up)) this.choked = true
+    const fault = this.forwarding ? this.#upload?.pull() : undefined
+    if (this.#upload?.begun) this.#uninvited = false
+    if (fault) this.#fail(fault)
   }
 
   clientDrained(): void {
@@ -255,6 +203,7 @@ export class Exchange implements Driver, Asker {
       honourOriginalHost: options.honourOriginalHost !== false,
       strip,
     })
+    this.#upload = new Upload(this.#client, asked.body, upstream.wire, up, this.#ticket)
     if (this.#uninvited) this.#cancelInvitation = options.clock.after(inviteMs, () => this.#invite())
     // Sends the head, with what is there of the body.
     this.#client.advance()
@@ -274,7 +223,7 @@ export class Exchange implements Driver, Asker {
   }
 
   drained(): void {
-    this.choked = false
+    if (this.#upload) this.#upload.choked = false
     this.#client.advance()
   }
 
@@ -324,8 +273,6 @@ export class Exchange implements Driver, Asker {
     const stale = this.#state === 'forwarding' && upstream?.stale === true && this.#retries === 0
     if (stale && fault.code !== 'upstream-malformed' && this.#client.asked.repeatable) {
       this.#retries++
-      this.#uploaded = false
-      this.choked = false
       this.#connect(true)
     } else {
       this.#fail(fault)
@@ -394,7 +341,7 @@ export class Exchange implements Driver, Asker {
     if (this.#state === 'ended') return
     this.#state = 'ended'
     const upstream = this.#upstream
-    if (upstream && this.#uploaded && upstream.reusable) {
+    if (upstream && this.#upload?.done && upstream.reusable) {
       this.#upstream = undefined
       this.#shared.pool.give(upstream)
     }

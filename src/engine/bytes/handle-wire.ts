@@ -40,6 +40,7 @@ interface Tools {
 class HandleWire implements Wire {
   readonly #socket: Internals
   readonly #tools: Tools
+  readonly #intake: Intake
   /** TLS takes one write at a time and copies it; TCP mostly writes at once. */
   readonly #secure: boolean
   ear: Ear
@@ -52,28 +53,34 @@ class HandleWire implements Wire {
   #error: string | undefined
   readonly #written = (status: number): void => this.#wrote(status)
 
-  constructor(tools: Tools, socket: Socket, ear: Ear, intake: Intake | undefined) {
+  constructor(tools: Tools, socket: Socket, ear: Ear, intake = new Intake()) {
     this.#tools = tools
     this.#socket = socket as Internals
     this.#secure = 'encrypted' in socket
     this.ear = ear
-    if (intake) intake.wire = this
-    else this.#takeOver(new Intake())
-    socket.on('end', () => this.ear.ended())
+    this.#intake = intake
+    if (socket.readableFlowing === null) this.#takeOver(intake)
+    intake.wire = this
+    socket.on('end', () => {
+      intake.tell()
+      this.ear.ended()
+    })
     // The object can hold bytes of the request; only its code is kept.
     socket.on('error', error => {
       this.#error = systemCode(error) ?? 'unknown'
     })
-    socket.on('close', () => this.ear.closed(this.#error))
+    socket.on('close', () => {
+      intake.tell()
+      this.ear.closed(this.#error)
+    })
   }
 
   /** From now on the accepted socket is read into memory of ours. What its stream holds already is told first. */
   #takeOver(intake: Intake): void {
     const socket = this.#socket
     const { buffer, callback, generator } = this.#tools
-    intake.wire = this
     const early: Buffer | null = socket.read()
-    if (early) queueMicrotask(() => this.ear.bytes(early, true))
+    if (early) queueMicrotask(() => this.ear.bytes(early))
     socket[buffer] = intake.buffer()
     socket[callback] = intake.callback
     socket[generator] = intake.buffer
@@ -83,6 +90,10 @@ class HandleWire implements Wire {
 
   get pending(): number {
     return this.#waitingBytes + this.#writing
+  }
+
+  get retains(): boolean {
+    return this.#waiting.length > 0 || (!this.#secure && this.#writing > 0)
   }
 
   get writable(): boolean {
@@ -183,6 +194,14 @@ class HandleWire implements Wire {
     this.#corked = false
     if (this.#writing === 0) this.#flush()
     this.#judge()
+  }
+
+  keep(): void {
+    this.#intake.keep()
+  }
+
+  gather(bytes: number): void {
+    this.#intake.gather(bytes)
   }
 
   pause(): void {

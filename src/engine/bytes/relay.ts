@@ -14,10 +14,6 @@ import type { Wire } from './wire.ts'
 /** From here on a piece of body goes out where it lies; below, copying costs less. */
 const largePiece = 16 * 1024
 
-/** Bodies with more than this to come are read into larger memory. */
-const largeBody = 32 * 1024
-const largeBlock = 64 * 1024
-
 interface Shared {
   readonly down: Out
   readonly options: { readonly clock: Clock }
@@ -38,6 +34,7 @@ export class Relay {
   /** What waits for more, copied. */
   #parked: Buffer | undefined
   #given = false
+  #gathering = false
   /** The container is not read, as the client takes no more for now. */
   #stopped = false
   #over = false
@@ -71,7 +68,6 @@ export class Relay {
     }
     this.#open = true
     this.#sniff = framing !== 'none' && wantsType(head)
-    if (this.#body.left > largeBody) this.#upstream.widen(largeBlock)
     return closes
   }
 
@@ -93,6 +89,10 @@ export class Relay {
 
   /** One read has been told. */
   flush(): void {
+    if (!this.#gathering) {
+      this.#gathering = true
+      this.#upstream.wire.gather(this.#body.left)
+    }
     if (this.#open) this.#park()
     else this.#send()
   }
@@ -158,7 +158,7 @@ export class Relay {
     if (this.#given) {
       this.#given = false
       this.#client.uncork()
-      if (this.#client.pending > 0) this.#upstream.keep()
+      if (this.#client.retains) this.#upstream.wire.keep()
     }
     // Behind a response that is complete another one may come: the client's connection minds that itself.
     if (!this.#client.full || this.#over) return

@@ -8,6 +8,7 @@ import type { Ear, Wire } from './wire.ts'
 
 export class StreamWire implements Wire {
   readonly #socket: Socket
+  readonly #intake: Intake | undefined
   ear: Ear
   full = false
   #error: string | undefined
@@ -15,18 +16,29 @@ export class StreamWire implements Wire {
   constructor(socket: Socket, ear: Ear, intake?: Intake) {
     this.#socket = socket
     this.ear = ear
+    this.#intake = intake
     if (intake) intake.wire = this
-    else socket.on('data', (chunk: Buffer) => this.ear.bytes(chunk, true))
+    else socket.on('data', (chunk: Buffer) => this.ear.bytes(chunk))
     socket.on('drain', () => {
       this.full = false
       this.ear.drained()
     })
-    socket.on('end', () => this.ear.ended())
+    socket.on('end', () => {
+      intake?.tell()
+      this.ear.ended()
+    })
     // The object can hold bytes of the request; only its code is kept.
     socket.on('error', error => {
       this.#error = systemCode(error) ?? 'unknown'
     })
-    socket.on('close', () => this.ear.closed(this.#error))
+    socket.on('close', () => {
+      intake?.tell()
+      this.ear.closed(this.#error)
+    })
+  }
+
+  get retains(): boolean {
+    return this.#socket.writableLength > 0
   }
 
   get pending(): number {
@@ -52,6 +64,16 @@ export class StreamWire implements Wire {
 
   uncork(): void {
     this.#socket.uncork()
+  }
+
+  // What a stream tells is nobody else's memory, in pieces as they come.
+
+  keep(): void {
+    this.#intake?.keep()
+  }
+
+  gather(bytes: number): void {
+    this.#intake?.gather(bytes)
   }
 
   pause(): void {

@@ -32,8 +32,8 @@ export class Tunnel {
   start(early: Buffer, answered: Buffer): void {
     this.#join(this.#client, this.#upstream.wire, this.#reports.received)
     this.#join(this.#upstream, this.#client.wire, this.#reports.sent)
-    if (early.length > 0) this.#client.wire.ear.bytes(early, true)
-    if (answered.length > 0) this.#upstream.wire.ear.bytes(answered, true)
+    if (early.length > 0) this.#client.wire.ear.bytes(early)
+    if (answered.length > 0) this.#upstream.wire.ear.bytes(answered)
   }
 
   /** Breaks off. */
@@ -45,9 +45,10 @@ export class Tunnel {
 
   #join(from: End, to: Wire, count: (bytes: number) => void): void {
     from.wire.ear = {
-      bytes: (chunk, owned) => {
+      bytes: chunk => {
         count(chunk.length)
-        if (!to.give(owned ? chunk : Buffer.from(chunk))) from.wire.pause()
+        if (!to.give(chunk)) from.wire.pause()
+        if (to.retains) from.wire.keep()
       },
       // Told of this wire: what it took from the other side has left.
       drained: () => (from === this.#client ? this.#upstream : this.#client).wire.resume(),

@@ -36,7 +36,6 @@ export class Upstream implements Ear {
   readonly verdict: Verdict
   readonly wire: Wire
   idleSince = 0
-  readonly #intake: Intake
   readonly #owner: Owner
   readonly #head = new Head('response', limits.responseHeadBytes)
   readonly #body = new Body()
@@ -52,7 +51,6 @@ export class Upstream implements Ear {
 
   constructor(link: Link, intake: Intake, owner: Owner, makeWire: MakeWire) {
     this.verdict = link.verdict
-    this.#intake = intake
     this.#owner = owner
     this.wire = makeWire(link.socket, this, link.intake === intake ? intake : undefined)
   }
@@ -87,16 +85,6 @@ export class Upstream implements Ear {
   /** True where what the asker is given stays as it is for as long as it is kept. */
   get stable(): boolean {
     return this.#carry.length === 0
-  }
-
-  /** What the asker was given last is still wanted: the next bytes are read into other memory. */
-  keep(): void {
-    this.#intake.keep()
-  }
-
-  /** Much is to come: it is read in larger pieces. */
-  widen(bytes: number): void {
-    this.#intake.widen(bytes)
   }
 
   /** Nobody is told any more; the connection closes. */

@@ -7,11 +7,8 @@ import type { Out } from './out.ts'
 
 /** Who hears of a wire. */
 export interface Ear {
-  /**
-   * Bytes have come.
-   * @param owned false where the memory is used again once this returns: keep nothing of it
-   */
-  bytes(chunk: Buffer, owned: boolean): void
+  /** Bytes have come. Their memory is used again once this returns, unless the wire is told to keep it. */
+  bytes(chunk: Buffer): void
   /** What was too much has left; only after a write that said so. */
   drained(): void
   /** The other side has ended its direction. */
@@ -27,6 +24,8 @@ export interface Wire {
   /** Bytes that have not left yet. */
   readonly pending: number
   readonly writable: boolean
+  /** True while memory that was given is still read from. */
+  readonly retains: boolean
   /** Sends what has been put together, and begins it anew. @returns false where no more should come until drained() */
   send(out: Out): boolean
   /** Sends memory that nobody writes to before it has left. @returns as send() does */
@@ -34,6 +33,10 @@ export interface Wire {
   /** What is sent until uncork() leaves together. */
   cork(): void
   uncork(): void
+  /** What was told last is still wanted: the next bytes are read into other memory. */
+  keep(): void
+  /** So much is to come and wanted in large pieces: it is told a few at a time, at the latest in the next turn. */
+  gather(bytes: number): void
   pause(): void
   resume(): void
   /** Ends our direction behind what is pending. */
