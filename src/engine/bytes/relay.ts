@@ -12,7 +12,7 @@ import type { Upstream } from './upstream.ts'
 import type { Wire } from './wire.ts'
 
 /** From here on a piece of body goes out where it lies; below, copying costs less. */
-const largePiece = 16 * 1024
+const largePiece = 4 * 1024
 
 interface Shared {
   readonly down: Out

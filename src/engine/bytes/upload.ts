@@ -8,7 +8,7 @@ import type { Out } from './out.ts'
 import type { Wire } from './wire.ts'
 
 /** From here on a piece of body goes out where it lies; below, copying costs less. */
-const largePiece = 16 * 1024
+const largePiece = 4 * 1024
 
 /** Where the body comes from. */
 export interface Source {
