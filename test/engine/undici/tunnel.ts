@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { joinTunnel } from '../../src/engine/tunnel.ts'
-import { readAll, socketPair } from '../support/sockets.ts'
+import { joinTunnel } from '../../../src/engine/undici/tunnel.ts'
+import { readAll, socketPair } from '../../support/sockets.ts'
 
 /** A tunnel between two real connections; `client` and `container` are the far ends. */
 async function tunnel(t: Test) {
