@@ -20,4 +20,4 @@ COPY --from=build /build/dist ./dist
 COPY --from=build /build/package.json ./
 USER 65532:65532
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["/app/node_modules/.bin/node", "/app/dist/src/postern.js", "proxy", "--policy", "compatible"]
+ENTRYPOINT ["/app/node_modules/.bin/node", "--max-semi-space-size=1", "/app/dist/src/postern.js", "proxy", "--policy", "compatible"]
