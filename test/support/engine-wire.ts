@@ -20,7 +20,12 @@ export interface Message {
 
 /** A condition over things that change: asked again whenever somebody says so. */
 export class Watch {
+  readonly #patience: number
   #waiting = new Set<() => void>()
+
+  constructor(patience = patienceMs) {
+    this.#patience = patience
+  }
 
   changed(): void {
     for (const look of [...this.#waiting]) look()
@@ -46,7 +51,7 @@ export class Watch {
       const timer = setTimeout(() => {
         settle()
         reject(new Error(`never came: ${what}`))
-      }, patienceMs)
+      }, this.#patience)
       // Who has stopped asking holds nobody up.
       timer.unref()
       this.#waiting.add(again)
@@ -62,10 +67,11 @@ export class Wire {
   /** All bytes that ever came. */
   total = 0
   #unread = ''
-  readonly #watch = new Watch()
+  readonly #watch: Watch
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, patience = patienceMs) {
     this.socket = socket
+    this.#watch = new Watch(patience)
     socket.on('data', (chunk: Buffer) => {
       this.total += chunk.length
       this.#unread += chunk.toString('latin1')
@@ -110,9 +116,11 @@ export class Wire {
   }
 
   take(length: number): Promise<string> {
-    return this.#watch.until(`${length} bytes, with ${JSON.stringify(this.#unread.slice(0, 200))} there`, () =>
-      this.#unread.length >= length ? this.#cut(length) : undefined,
-    )
+    return this.#watch.until(`${length} bytes, with ${JSON.stringify(this.#unread.slice(0, 200))} there`, () => {
+      if (this.#unread.length >= length) return this.#cut(length)
+      if (this.fate !== 'open') throw new Error(`gone with ${this.#unread.length} of ${length} bytes there`)
+      return undefined
+    })
   }
 
   through(mark: string): Promise<string> {

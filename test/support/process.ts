@@ -115,15 +115,21 @@ export interface Started {
   signal(name: NodeJS.Signals): void
 }
 
+/** Where what is to be undone is left: a test, mostly. */
+export type Scope = Pick<Test, 'teardown'>
+
 export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>
+  /** Another file than the source's. */
+  readonly file?: string
   /** For Node itself, before the file. */
   readonly node?: readonly string[]
 }
 
 /** Starts `postern ARGS` with this environment and no other. */
-export function start(t: Test, args: readonly string[], options: StartOptions = {}): Started {
-  const child: ChildProcess = spawn(process.execPath, [...(options.node ?? []), postern, ...args], {
+export function start(t: Scope, args: readonly string[], options: StartOptions = {}): Started {
+  const file = options.file ?? postern
+  const child: ChildProcess = spawn(process.execPath, [...(options.node ?? []), file, ...args], {
     env: { PATH: process.env['PATH'], ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -107,6 +107,8 @@ export class Relay {
     }
     this.#over = true
     this.#send()
+    // TLS hands out what it has decrypted though it was told to stop: the last bytes can come while nobody reads on.
+    this.drained()
   }
 
   /** Nothing more is sent. */
