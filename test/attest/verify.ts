@@ -230,19 +230,6 @@ t.test('an attestation key off the curve is refused', async t => {
   )
 })
 
-t.test('each byte of a golden quote counts', async t => {
-  // In PEM a line may end in LF or CR; the certificates are the same. Nothing else may differ unnoticed.
-  const irrelevant = (i: number, byte: number) => i >= 1052 && golden[i] === 0x0a && byte === 0x0d
-  for (const mask of [0x01, 0x07, 0x20, 0x80]) {
-    for (let i = 0; i < golden.length; i++) {
-      const bytes = new Uint8Array(golden)
-      const byte = (golden[i] ?? 0) ^ mask
-      bytes[i] = byte
-      if (outcome(() => verify(parseSgxQuote(bytes))) === 'ok' && !irrelevant(i, byte)) t.fail(`byte ${i} ^ ${mask}`)
-    }
-  }
-})
-
 t.test('mutated quotes are refused or say the same', async () => {
   const change = fc.array(fc.tuple(fc.nat(golden.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 })
   fc.assert(
