@@ -2,12 +2,37 @@
 // is flushed and both are closed, as the Go proxy does.
 
 import type { Socket } from 'node:net'
+import type { Verdict } from '../gate/contract.ts'
+import type { EngineOptions } from './engine.ts'
 
 export interface TunnelReports {
   readonly received: (bytes: number) => void
   readonly sent: (bytes: number) => void
   /** Once, when both ends are gone. `left` tells whether the client was the first to break off. */
   readonly closed: (left: boolean) => void
+}
+
+const lookEveryMs = 5_000
+/** For whoever talks through a tunnel whose verdict is over: time to open another. */
+const graceMs = 60_000
+
+/**
+ * Ends what outlives single requests a minute after the verdict about the container stops to hold: by its date, or
+ * because other collateral came into force. Pooled connections need no such watch, they are asked before each request.
+ * @param verdict undefined holds for nothing
+ * @returns takes it back
+ */
+export function endWithVerdict(
+  { dialer, clock }: Pick<EngineOptions, 'dialer' | 'clock'>,
+  verdict: Verdict | undefined,
+  end: () => void,
+): () => void {
+  let stop = clock.every(lookEveryMs, () => {
+    if (verdict !== undefined && dialer.valid(verdict)) return
+    stop()
+    stop = clock.after(graceMs, end)
+  })
+  return () => stop()
 }
 
 /** Joins the two; the returned function breaks the tunnel off. */

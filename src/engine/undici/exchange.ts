@@ -10,7 +10,7 @@ import { firstValue, requestFields, responseFields } from '../rewrite.ts'
 import { sniffContentType } from '../sniff.ts'
 import { reasonPhrase } from '../status.ts'
 import { headText, switchHead, switchProblem } from '../switch.ts'
-import { joinTunnel } from '../tunnel.ts'
+import { endWithVerdict, joinTunnel } from '../tunnel.ts'
 import { Asked } from './asked.ts'
 import type { Early } from './early.ts'
 import type { Controller, Handler, Lane, Lanes } from './lanes.ts'
@@ -314,6 +314,7 @@ export class Exchange implements Driver, Handler {
 
   #openTunnel(status: number, raw: string[], upstream: Socket, { socket: client, early }: Raw): void {
     this.#state = 'tunnel'
+    const forget = endWithVerdict(this.#context.options, this.#lane?.verdict, () => this.cut())
     // undici has let go of the socket; what is left of the lane is empty.
     this.#discardLane()
     this.#ticket?.responded(status)
@@ -327,7 +328,10 @@ export class Exchange implements Driver, Handler {
     this.#breakTunnel = joinTunnel(client, upstream, {
       received: bytes => this.#ticket?.received(bytes),
       sent: bytes => this.#ticket?.sent(bytes),
-      closed: () => this.#finish(this.#end),
+      closed: () => {
+        forget()
+        this.#finish(this.#end)
+      },
     })
     this.#changed()
   }
