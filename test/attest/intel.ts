@@ -17,6 +17,8 @@ import {
   pem,
   platformLevel,
   serials,
+  tdReportOf,
+  tdxWorld,
   type World,
 } from '../support/pki-intel.ts'
 
@@ -186,18 +188,6 @@ t.test('a quote of another root, collateral of another root', async t => {
   )
 })
 
-const module = { mrsigner: '00'.repeat(48), attributes: '0000000000000000', attributesMask: 'FFFFFFFFFFFFFFFF' }
-const tdxWorld: World = {
-  tcbInfo: {
-    id: 'TDX',
-    tdxModule: module,
-    tdxModuleIdentities: [
-      { ...module, id: 'TDX_02', tcbLevels: [isvLevel('UpToDate', 4), isvLevel('OutOfDate', 1, ['INTEL-SA-7'])] },
-    ],
-    tcbLevels: [platformLevel('UpToDate', 7, 13, undefined, [9, 9, ...Array(14).fill(1)])],
-  },
-  qeIdentity: { id: 'TD_QE' },
-}
 const guests: [name: string, svn: readonly number[], want: string][] = [
   ['up to date', [4, 2, ...Array(14).fill(1)], 'UpToDate'],
   ['an old module', [1, 2, ...Array(14).fill(1)], 'OutOfDate'],
@@ -207,13 +197,8 @@ const guests: [name: string, svn: readonly number[], want: string][] = [
 for (const [name, svn, want] of guests) {
   t.test(`a TDX guest, ${name}: ${want}`, async t => {
     const made = await makeIntel(tdxWorld)
-    const tdReport = (reportData: Uint8Array) => {
-      const body = new Uint8Array(584)
-      body.set(svn)
-      body.set(reportData, 520)
-      return body
-    }
-    const quote = parseQuote(await makeTee({ platform: made.platform, version: 4, tdReport }).quote(data))
+    const tee = makeTee({ platform: made.platform, version: 4, tdReport: tdReportOf(svn) })
+    const quote = parseQuote(await tee.quote(data))
     const run = () => verifyQuote(quote, made.collateral, now, made.root)
     if (want.includes(' ')) t.match(complaint(run), want)
     else t.match(run(), { tee: 'tdx', tcbStatus: want })
