@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import t from 'tap'
 import { type CollateralNews, collateralFiles } from '../../src/attest/directory.ts'
+import type { PeerJudgement } from '../../src/attest/evidence.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { compatible, demo } from '../../src/config/policies.ts'
 import { type Policy, readPolicy } from '../../src/config/policy.ts'
@@ -74,6 +75,14 @@ t.test('attested', async t => {
     t.equal(verdict(await judge.judge([leaf])), 'accepted')
     leafSha256s.add(sha256(leaf))
     t.equal(verdict(await judge.judge([leaf])), 'own-certificate')
+  })
+  t.test('a peer that comes again with the same leaf is not verified again', async t => {
+    const judge = judgeOf(policy, {}, now)
+    const claims = async () => ((await judge.judge([leaf])) as PeerJudgement & { accepted: true }).claims
+    const first = await claims()
+    t.equal(first.synthetic, true)
+    t.equal(await claims(), first, 'the very object that the first verification made')
+    t.not(((await judgeOf(policy, {}, now).judge([leaf])) as PeerJudgement & { accepted: true }).claims, first)
   })
   t.test('a verdict lasts no longer than the policy lets a connection grow old', async t => {
     const before = Date.now()
