@@ -11,7 +11,7 @@ import {
 import type { IntelCollateral } from '../../src/attest/evidence.ts'
 import { Fault } from '../../src/base/errors.ts'
 import { complaint, outcome } from '../support/outcome.ts'
-import { issued, makeCrl, makeIntel, qeIdentity, signDocument, tcbInfo } from '../support/pki-intel.ts'
+import { issued, makeCrl, makeIntel, qeIdentity, signDocument, tcbInfo, tdxWorld } from '../support/pki-intel.ts'
 
 const intel = await makeIntel()
 const strange = await makeIntel()
@@ -168,6 +168,18 @@ for (const [name, change, taken] of changes) {
     t.match(one.news.at(-1), taken ? { generation: 2, complaint: undefined } : { generation: 1, complaint: older })
   })
 }
+
+t.test("a guest's collateral is not held against an enclave's, nor the other way round", async t => {
+  const guest: IntelCollateral = {
+    ...intel.collateral,
+    ...tcb({ ...tdxWorld.tcbInfo, issueDate: iso(issued - 9000) }),
+    ...qe({ ...tdxWorld.qeIdentity }),
+  }
+  const one = source(() => [intel.collateral, guest])
+  t.equal(one.generation(0), 1)
+  one.next(() => [{ ...intel.collateral, ...tcb({ issueDate: iso(issued + 9000) }) }, guest])
+  t.equal(one.generation(60_000), 2)
+})
 
 t.test('each change of how a look ends is told once, whoever asks how often', async t => {
   const gone = () => {

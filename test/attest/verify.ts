@@ -3,7 +3,7 @@ import t from 'tap'
 import { bindClaims } from '../../src/attest/bind.ts'
 import type { SgxQuote } from '../../src/attest/evidence.ts'
 import { parseSgxQuote } from '../../src/attest/quote.ts'
-import { intelRootSha256 } from '../../src/attest/root.ts'
+import { intelRoot, intelRootSha256 } from '../../src/attest/root.ts'
 import { verifyQuote } from '../../src/attest/verify.ts'
 import { toHex } from '../../src/base/bytes.ts'
 import { measurement, type SyntheticTeeOptions, syntheticRoot } from '../../src/demo/tee.ts'
@@ -227,6 +227,18 @@ t.test('an attestation key off the curve is refused', async t => {
   t.match(
     complaint(() => verify({ ...other, attestationKey })),
     'not a P-256 point',
+  )
+})
+
+t.test("Intel's root is never taken with synthetic collateral, nor a root without a name", async t => {
+  t.equal(
+    outcome(() => verify(quote, at, intelRoot())),
+    'collateral-missing',
+  )
+  const titled = Buffer.from(toHex(syntheticRoot).replaceAll('0603550403', '060355040c'), 'hex')
+  t.match(
+    complaint(() => verify(quote, at, titled)),
+    'root: want SYNTHETIC in its name',
   )
 })
 
