@@ -98,25 +98,44 @@ export interface CollateralSource {
   generation(at: number): number
   /** What is in force, verified. @throws Fault where there never was any, with the reason */
   collateral(at: number): readonly IntelCollateral[]
-  /** Why the last look did not end well, though older collateral may still be in force; for logs. */
-  complaint(): string | undefined
+}
+
+/** How a look ended, for logs. */
+export interface CollateralNews {
+  /** Of what is in force now; 0: none is, so nobody can be accepted. */
+  readonly generation: number
+  /** Why the look took nothing; undefined where all is well. */
+  readonly complaint: string | undefined
+}
+
+export interface DirectoryOptions {
+  /** Told when a look ends otherwise than the one before, so once for as long as the same is wrong. */
+  readonly report?: (news: CollateralNews) => void
+  /** How one directory is read; synchronous, a few small files. */
+  readonly read?: (directory: string) => readonly IntelCollateral[]
 }
 
 /**
- * Collateral from directories, looked at again once a minute.
+ * Collateral from directories, looked at again once a minute, by whoever asks for it next.
  * @param root DER of the trust anchor that everything must chain to
- * @param read how one directory is read; synchronous, a few small files
  */
 export function directorySource(
   directories: readonly string[],
   root: Uint8Array,
-  read: (directory: string) => readonly IntelCollateral[] = readCollaterals,
+  { report = () => undefined, read = readCollaterals }: DirectoryOptions = {},
 ): CollateralSource {
   let inForce: InForce | undefined
   let generation = 0
   let nextLook = Number.NEGATIVE_INFINITY
   let lastLook = Number.POSITIVE_INFINITY
   let fault: unknown
+  let told: CollateralNews = { generation: 0, complaint: undefined }
+
+  function tell(news: CollateralNews): void {
+    if (news.generation === told.generation && news.complaint === told.complaint) return
+    told = news
+    report(news)
+  }
 
   function look(at: number): void {
     // A clock that was set back must not stop the looking.
@@ -136,6 +155,7 @@ export function directorySource(
       fault = error
     }
     nextLook = at + (inForce === undefined ? lookAgainMs : lookEveryMs)
+    tell({ generation, complaint: fault === undefined ? undefined : describe(fault) })
   }
 
   return {
@@ -148,7 +168,6 @@ export function directorySource(
       if (inForce !== undefined) return inForce.sets
       throw fault instanceof Fault ? fault : new Fault('collateral-missing', `collateral: ${describe(fault)}`)
     },
-    complaint: () => (fault === undefined ? undefined : describe(fault)),
   }
 }
 

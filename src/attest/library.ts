@@ -1,7 +1,14 @@
 // The face of `postern/attest`: what other projects may import. The one file of the room that only re-exports; inside the
 // project each file is imported by its own name. What is here keeps its meaning within a major version.
 
-export { type CollateralSource, directorySource, readCollateral, readCollaterals } from './directory.ts'
+export {
+  type CollateralNews,
+  type CollateralSource,
+  type DirectoryOptions,
+  directorySource,
+  readCollateral,
+  readCollaterals,
+} from './directory.ts'
 export type {
   Claims,
   Collateral,

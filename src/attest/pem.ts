@@ -20,8 +20,12 @@ export function readPemChain(bytes: Uint8Array, count: number, code: FaultCode, 
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1').replace(/\0+$/, '')
   const blocks = text.split(end)
   const behind = blocks.pop() ?? ''
-  if (blocks.length !== count)
-    throw new Fault(code, `${name}: want ${words[count] ?? count} certificates, got ${blocks.length}`)
+  if (blocks.length !== count) {
+    throw new Fault(
+      code,
+      `${name}: want ${words[count] ?? count} certificate${count === 1 ? '' : 's'}, got ${blocks.length}`,
+    )
+  }
   if (/[^\r\n]/.test(behind)) throw new Fault(code, `${name}: want nothing behind the last certificate`)
   return blocks.map(block => readBlock(block, code, name))
 }

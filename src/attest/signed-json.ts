@@ -45,7 +45,8 @@ export function readSignedJson(bytes: Uint8Array, member: string): SignedJson {
   const raw = fromHex(signature)
   if (raw?.length !== 64) throw new Fault(code, `${member}: want a signature of 128 hex digits`)
   return {
-    document: new Members(document, member), // A copy: slice() of a Buffer would alias what the caller may change.
+    document: new Members(document, member),
+    // A copy: slice() of a Buffer would alias what the caller may change.
     signedBytes: new Uint8Array(bytes.subarray(...span)),
     signature: raw,
   }

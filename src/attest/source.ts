@@ -44,16 +44,6 @@ export function openQuoteSource(folder: string = gramineFolder): QuoteSource {
   return { tee: 'sgx', synthetic: false, mrenclave, quote: async data => readQuote(folder, data, mrenclave) }
 }
 
-/** A source for places without a TEE: it refuses every time, with the reason. Its measurement is nobody's: all zero. */
-export function refusingQuoteSource(reason: string): QuoteSource {
-  return {
-    tee: 'sgx',
-    synthetic: false,
-    mrenclave: new Uint8Array(measurementBytes),
-    quote: () => Promise.reject(new Fault(code, reason)),
-  }
-}
-
 /** A quote source that remembers when it last gave a quote: the age of our own evidence, for a metric. */
 export interface TimedQuoteSource extends QuoteSource {
   /** Milliseconds since the epoch; undefined before the first quote. A quote that was refused does not count. */

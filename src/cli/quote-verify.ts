@@ -9,6 +9,7 @@ import { parseQuote } from '../attest/quote.ts'
 import { readEvidence, requireBound } from '../attest/ratls.ts'
 import { intelRoot } from '../attest/root.ts'
 import { verifyQuote } from '../attest/verify.ts'
+import { equalBytes } from '../base/bytes.ts'
 import { Fault } from '../base/errors.ts'
 import type { Policy } from '../config/policy.ts'
 import type { Parsed } from './args.ts'
@@ -27,6 +28,9 @@ export function verifyQuoteFile({ values }: Parsed, io: Io): number {
   const rootFile = text('root')
   const root = rootFile === undefined ? (policy?.dangerSyntheticRoot ?? intelRoot()) : readDer(readFile(rootFile, io))
   const folder = text('collateral')
+  if (folder === undefined && equalBytes(root, intelRoot())) {
+    throw new Fault('usage', "postern quote verify: --collateral DIR is missing, and Intel's root wants it")
+  }
 
   let claims: Claims | undefined
   let reasons: readonly Reason[] = []

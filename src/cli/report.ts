@@ -12,7 +12,10 @@ export interface Verdict {
   readonly reasons: readonly Reason[]
 }
 
-const debugFlag = 0x02n
+/** An enclave whose memory its host can read, or such a guest. */
+function isDebug({ tee, body }: Claims): boolean {
+  return tee === 'sgx' ? (body.attributes.flags & 0x02n) !== 0n : (body.tdAttributes & 0x01n) !== 0n
+}
 
 /** The verdict as text that ends in a line end. */
 export function report(verdict: Verdict, asJson: boolean): string {
@@ -39,7 +42,7 @@ function plain({ claims, accepted, reasons }: Verdict): object {
     mrsigner: body ? toHex(body.mrsigner) : null,
     isvProdId: body?.isvProdId ?? null,
     isvSvn: body?.isvSvn ?? null,
-    debug: body ? (body.attributes.flags & debugFlag) !== 0n : null,
+    debug: claims ? isDebug(claims) : null,
     reportData: claims ? toHex(claims.body.reportData) : null,
     window: window ? { notBefore: iso(window.from), notAfter: iso(window.until) } : null,
     reasons,

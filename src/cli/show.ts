@@ -137,12 +137,17 @@ export function showClaims(claims: Claims): string {
   ])
 }
 
+/** Four names a line. */
+function inLines(names: readonly string[]): string[] {
+  return names.flatMap((_, i) => (i % 4 === 0 ? [names.slice(i, i + 4).join(' ')] : []))
+}
+
 function tcbRows(tcb: TcbFacts): Row[] {
   const { evaluationDataNumber, crlNumber } = tcb
   return [
     ['Platform', tcb.platformStatus],
     ['Quoting Enclave', tcb.qeStatus],
-    ['Advisories', tcb.advisoryIds.length > 0 ? tcb.advisoryIds.join(' ') : 'none'],
+    ['Advisories', tcb.advisoryIds.length > 0 ? inLines(tcb.advisoryIds) : 'none'],
     ['TCB date', dateLine(tcb.tcbDate)],
     ['Evaluation', `TCB info ${evaluationDataNumber.tcbInfo}, QE identity ${evaluationDataNumber.qeIdentity}`],
     ['CRL numbers', `root ${crlNumber.root}, PCK ${crlNumber.pck}`],

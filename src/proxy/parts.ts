@@ -127,6 +127,10 @@ function makeDialers(
       leafSha256s: credentials.leafSha256s,
       credential: () => credentials.current,
     },
+    collateralNews({ generation, complaint }) {
+      if (complaint === undefined) log.info('collateral in force', { generation })
+      else log.error('collateral not taken', { generation, reason: complaint })
+    },
   })
   const refused = (reasons: readonly Reason[]): void => {
     metrics.peerRefused(reasons.map(reason => reason.rule))

@@ -70,9 +70,9 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     // Who we are, before any port is open: a policy that cannot be kept must not even look alive.
     const tee = openTee(options)
     const source = await chooseSource(options, tee)
+    announce(options, tee, log)
     const parts = makeParts(options, tee, log)
     steps.push(parts.requestLog.flush)
-    announce(options, tee, log)
 
     // Side ports first: they close last, so that the autoscaler sees the drain to its end.
     await openSidePorts(options, parts, steps, log)

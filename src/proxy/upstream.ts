@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { readCertificate } from '../attest/certificate.ts'
-import { type CollateralSource, directorySource } from '../attest/directory.ts'
+import { type CollateralNews, type CollateralSource, directorySource } from '../attest/directory.ts'
 import type { PeerJudgement } from '../attest/evidence.ts'
 import { judgePeer, type Trust } from '../attest/peer.ts'
 import type { PeerRule } from '../attest/policy.ts'
@@ -32,6 +32,8 @@ export interface UpstreamOptions {
     /** The certificate that we show now; undefined before the first. */
     readonly credential: () => Credential | undefined
   }
+  /** Told of every change in whether collateral was taken, the first look included. */
+  readonly collateralNews: (news: CollateralNews) => void
 }
 
 type Chain = readonly [Uint8Array, ...Uint8Array[]]
@@ -39,11 +41,12 @@ type Decide = (chain: Chain, at: number) => Finding | Promise<Finding>
 
 /** The judge for a policy, or undefined where it says `plaintext`. */
 export function makeJudge(options: UpstreamOptions): Judge | undefined {
-  const { policy, policyDigest, clock, own } = options
+  const { policy, policyDigest, clock, own, collateralNews } = options
   const { upstream } = policy
   if (upstream.mode === 'plaintext') return undefined
-  const collateral = collateralOf(policy)
+  const collateral = collateralOf(policy, collateralNews)
   const generation = (): number => collateral?.generation(clock.now()) ?? 0
+  generation() // looked at now, so that what is wrong is told at the start and not with the first request
   const decide = decider(options, collateral)
   const bundle = upstream.mode === 'ca' ? upstream.bundle : undefined
   const context = contexts(bundle, upstream.clientCertificate ? own.credential : () => undefined)
@@ -68,9 +71,12 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
 }
 
 /** Where the collateral for hardware evidence comes from; undefined where the policy needs or names none. */
-function collateralOf({ upstream, collateral, dangerSyntheticRoot }: Policy): CollateralSource | undefined {
+function collateralOf(
+  { upstream, collateral, dangerSyntheticRoot }: Policy,
+  report: (news: CollateralNews) => void,
+): CollateralSource | undefined {
   if (upstream.mode !== 'attested' || dangerSyntheticRoot || collateral.directories.length === 0) return undefined
-  return directorySource(collateral.directories, intelRoot())
+  return directorySource(collateral.directories, intelRoot(), { report })
 }
 
 function decider(options: UpstreamOptions, collateral: CollateralSource | undefined): Decide {

@@ -129,6 +129,9 @@ const refused: [name: string, claims: Uint8Array, message: string][] = [
   ['a role in text', instead('postern-role', 'workload'), 'byte string'],
   ['a role that is not UTF-8', instead('postern-role', Uint8Array.of(0xff)), 'not UTF-8'],
   ['a policy of SHA-512', instead('postern-policy', encodeCbor([8, new Uint8Array(64)])), 'sha-256'],
+  ['a use behind a byte-order mark', instead('postern-use', utf8('\ufefftls')), 'unknown'],
+  ['a service behind something', map(...ours, ['postern-service', utf8(`x${service}`)]), 'SPIFFE'],
+  ['a service that ends in ..', map(...ours, ['postern-service', utf8(`${service}/..`)]), 'SPIFFE'],
   ['a service that is no SPIFFE ID', map(...ours, ['postern-service', utf8('spiffe://x/\r\ny')]), 'SPIFFE'],
 ]
 for (const [name, bytes, message] of refused) {

@@ -168,9 +168,16 @@ t.test('taking apart and putting together changes nothing', async t => {
 const malformed: [name: string, bytes: () => Uint8Array, message: string][] = [
   ['nothing', () => new Uint8Array(), 'want 1 bytes'],
   ['more than 64 KiB', () => new Uint8Array(65_537), 'want at most 65536'],
+  ['64 KiB that are none', () => new Uint8Array(65_536), 'certificate: want tag 0x30'],
   ['a trailing byte', () => Buffer.concat([rebuilt(() => {}), Buffer.of(0)]), 'trailing'],
   ['version 1', () => rebuilt(f => f.splice(0, 1)), 'version: want tag 0xa0'],
   ['version 2', () => rebuilt(f => f.splice(0, 1, der(0xa0, der(0x02, [1])))), 'want version 3'],
+  ['two versions', () => rebuilt(f => f.splice(0, 1, der(0xa0, der(0x02, [2]), octets))), 'version: 3 trailing'],
+  [
+    'three dates',
+    () => rebuilt(f => f.splice(4, 1, der(0x30, (f[4] ?? octets).subarray(2), octets))),
+    'validity: 3 trailing',
+  ],
   ['a negative serial', () => rebuilt(f => f.splice(1, 1, der(0x02, [0x80]))), 'non-negative'],
   ['two algorithms', () => rebuilt((_, r) => r.splice(0, 1, der(0x30, someOid))), 'two different signature algorithms'],
   ['an unknown field', () => rebuilt(f => f.push(der(0xa4))), 'trailing'],
@@ -268,6 +275,22 @@ for (const [name, value, authority] of usages) {
     t.match(
       complaint(() => authorityOf({ ...certificate, extensions: tail })),
       'trailing',
+    )
+  })
+}
+
+const tails: [name: string, oid: string, value: Uint8Array][] = [
+  ['behind BasicConstraints', '2.5.29.19', Buffer.concat([der(0x30), octets])],
+  ['inside BasicConstraints', '2.5.29.19', der(0x30, der(1, [0xff]), der(2, [0]), octets)],
+  ['behind a subject key identifier', '2.5.29.14', Buffer.concat([octets, octets])],
+]
+for (const [name, oid, value] of tails) {
+  t.test(`bytes ${name} are refused`, async t => {
+    const certificate = readCertificate(syntheticPlatform().chain[0])
+    const odd = { ...certificate, extensions: [{ oid, critical: false, value }] }
+    t.match(
+      complaint(() => [authorityOf(odd), subjectKeyId(odd)]),
+      '3 trailing',
     )
   })
 }

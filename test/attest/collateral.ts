@@ -49,6 +49,16 @@ t.test('genuine collateral comes back parsed, with everything that ends some day
   )
 })
 
+t.test('a signature is over the bytes that were sent: spaced JSON holds, the same written anew does not', async t => {
+  const spaced = signDocument('tcbInfo', JSON.stringify(tcbInfo(), undefined, 2), intel.keys.signing)
+  t.equal(verify({ ...good, tcbInfo: spaced }).tcbInfo.evaluationDataNumber, 20)
+  const anew = JSON.stringify(JSON.parse(Buffer.from(spaced).toString()))
+  t.match(
+    complaint(() => verify({ ...good, tcbInfo: Buffer.from(anew) })),
+    'TCB info: not signed by the TCB signing certificate',
+  )
+})
+
 t.test('what was verified is kept with the object, for one root, and outlives a change of the bytes', async t => {
   const mine: IntelCollateral = { ...good, tcbInfo: new Uint8Array(good.tcbInfo) }
   const first = verify(mine)

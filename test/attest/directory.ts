@@ -1,11 +1,17 @@
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { collateralFiles, directorySource, readCollateral, readCollaterals } from '../../src/attest/directory.ts'
+import {
+  type CollateralNews,
+  collateralFiles,
+  directorySource,
+  readCollateral,
+  readCollaterals,
+} from '../../src/attest/directory.ts'
 import type { IntelCollateral } from '../../src/attest/evidence.ts'
 import { Fault } from '../../src/base/errors.ts'
 import { complaint, outcome } from '../support/outcome.ts'
-import { issued, makeCrl, makeIntel, qeIdentity, signDocument, tcbInfo } from '../support/pki-intel.ts'
+import { issued, makeCrl, makeIntel, qeIdentity, signDocument, tcbInfo, tdxWorld } from '../support/pki-intel.ts'
 
 const intel = await makeIntel()
 const strange = await makeIntel()
@@ -81,12 +87,17 @@ t.test('a directory with nothing in it, none at all, or too much', async t => {
 function source(first: () => readonly IntelCollateral[]) {
   let reads = 0
   let give = first
-  const made = directorySource(['x'], intel.root, () => {
-    reads++
-    return give()
+  const news: CollateralNews[] = []
+  const made = directorySource(['x'], intel.root, {
+    report: each => news.push(each),
+    read: () => {
+      reads++
+      return give()
+    },
   })
   return {
     ...made,
+    news,
     reads: () => reads,
     next: (next: typeof first) => {
       give = next
@@ -152,18 +163,57 @@ for (const [name, change, taken] of changes) {
     one.next(() => [other.collateral, changed])
     t.equal(one.generation(60_000), taken ? 2 : 1)
     t.equal(one.collateral(60_000)[1], taken ? changed : intel.collateral)
-    t.match(
-      one.complaint() ?? 'nothing',
-      taken
-        ? /^nothing$/
-        : /^collateral-outdated: (TCB info|QE identity|root CRL|PCK CRL)( number)?: older than what is in force$/,
-    )
-    if (taken) return
-    one.next(() => [other.collateral, intel.collateral])
-    one.generation(120_000)
-    t.equal(one.complaint(), undefined)
+    const older =
+      /^collateral-outdated: (TCB info|QE identity|root CRL|PCK CRL)( number)?: older than what is in force$/
+    t.match(one.news.at(-1), taken ? { generation: 2, complaint: undefined } : { generation: 1, complaint: older })
   })
 }
+
+t.test("a guest's collateral is not held against an enclave's, nor the other way round", async t => {
+  const guest: IntelCollateral = {
+    ...intel.collateral,
+    ...tcb({ ...tdxWorld.tcbInfo, issueDate: iso(issued - 9000) }),
+    ...qe({ ...tdxWorld.qeIdentity }),
+  }
+  const one = source(() => [intel.collateral, guest])
+  t.equal(one.generation(0), 1)
+  one.next(() => [{ ...intel.collateral, ...tcb({ issueDate: iso(issued + 9000) }) }, guest])
+  t.equal(one.generation(60_000), 2)
+})
+
+t.test('each change of how a look ends is told once, whoever asks how often', async t => {
+  const gone = () => {
+    throw new Fault('collateral-missing', 'gone')
+  }
+  const one = source(gone)
+  let at = 0
+  const look = (next?: () => readonly IntelCollateral[]): unknown[] => {
+    const before = one.news.length
+    if (next) one.next(next)
+    at += 60_000
+    for (let i = 0; i < 3; i++) one.generation(at)
+    return one.news.slice(before).map(({ generation, complaint }) => [generation, complaint])
+  }
+  t.same(look(), [[0, 'collateral-missing: gone']])
+  t.same(look(), [], 'still gone')
+  t.same(
+    look(() => [intel.collateral]),
+    [[1, undefined]],
+  )
+  t.same(look(), [], 'still well')
+  t.same(look(gone), [[1, 'collateral-missing: gone']])
+  const empty = () => [{ ...intel.collateral, pckCrl: new Uint8Array() }]
+  t.match(look(empty), [[1, /^collateral-malformed: PCK CRL/]], 'something else is wrong')
+  t.same(
+    look(() => [intel.collateral]),
+    [[1, undefined]],
+    'as it was',
+  )
+  t.same(
+    look(() => [other.collateral]),
+    [[2, undefined]],
+  )
+})
 
 t.test('where there never was any, each call says why, and the next look comes sooner', async t => {
   const one = source(() => {

@@ -68,6 +68,10 @@ t.test('more than 64 KiB is not even looked at, a number without a word is told 
     complaint(() => read(text, 4)),
     'want 4 certificates',
   )
+  t.match(
+    complaint(() => read(text, 1)),
+    'want one certificate, got 2',
+  )
 })
 
 t.test('base64 is what comes back unchanged', async t => {

@@ -30,6 +30,12 @@ for (const [name, text, signed] of spans) {
   })
 }
 
+t.test('numbers are those of JSON', async t => {
+  for (const text of ['0', '-1', '12', '1.25', '-0.5', '1e5', '1E10', '2e-12', '3e+4', '1.25e12']) {
+    t.equal(Buffer.from(read(whole(`{"a":${text}}`)).signedBytes).toString(), `{"a":${text}}`)
+  }
+})
+
 t.test('what is signed is a copy', async t => {
   const bytes = Buffer.from(whole('{"a":1}'))
   const { signedBytes } = readSignedJson(bytes, 'tcbInfo')
@@ -63,6 +69,7 @@ const refused: [name: string, text: string, message: string][] = [
   ['a control character in a string', whole('{"a":"\n"}'), 'a value'],
   ['a byte above ASCII', whole('{"a":"é"}'), 'a value'],
   ['an unknown escape', whole('{"a":"\\x41"}'), 'a value'],
+  ['an escape of one digit', whole('{"a":"\\u1"}'), 'a value'],
   ['a byte-order mark', `\xef\xbb\xbf${whole('{}')}`, 'want an object at byte 0'],
   ['nesting without end', whole('['.repeat(100)), 'at most 8 levels'],
   ['one level more', whole(`{"a":${'['.repeat(8)}${']'.repeat(8)}}`), 'at most 8 levels'],

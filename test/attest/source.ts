@@ -2,9 +2,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path'
 import t from 'tap'
 import { bindClaims } from '../../src/attest/bind.ts'
-import { openQuoteSource, realTeePresent, refusingQuoteSource, timedQuoteSource } from '../../src/attest/source.ts'
+import { openQuoteSource, realTeePresent, timedQuoteSource } from '../../src/attest/source.ts'
 import { measurement } from '../../src/demo/tee.ts'
-import { makeTee, mrenclave } from '../support/evidence.ts'
+import { makeTee, mrenclave, refusingTee } from '../support/evidence.ts'
 import { complaint, outcome } from '../support/outcome.ts'
 
 const code = 'tee-unavailable'
@@ -83,13 +83,6 @@ t.test('report data that cannot be written, or not at once, is no report data', 
   await t.rejects(openQuoteSource(folder).quote(data), { code, message: /user_report_data: EISDIR/ })
 })
 
-t.test('a source without a TEE refuses with its reason and has a measurement that nobody has', async t => {
-  const source = refusingQuoteSource('no enclave here')
-  t.same(source.mrenclave, new Uint8Array(32))
-  t.equal(source.synthetic, false)
-  await t.rejects(source.quote(data), { code, message: 'no enclave here' })
-})
-
 t.test("Gramine's own folder is the default", async t => {
   t.equal(realTeePresent(), false)
   t.equal(
@@ -110,7 +103,7 @@ t.test('a source remembers when it last gave a quote, and only then', async t =>
   t.equal(source.quotedAt(), 1000)
   await source.quote(data)
   t.equal(source.quotedAt(), 2000)
-  const refusing = timedQuoteSource(refusingQuoteSource('no'), () => now)
+  const refusing = timedQuoteSource(refusingTee('no'), () => now)
   await t.rejects(refusing.quote(data), { code })
   t.equal(refusing.quotedAt(), undefined)
 })

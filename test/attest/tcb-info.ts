@@ -99,6 +99,8 @@ const refused: [name: string, differs: Record<string, unknown>, message: string 
   ],
   ['a status that nobody knows', level({ tcbStatus: 'Fine' }), 'tcbStatus: want one of UpToDate'],
   ['an advisory that is no name', level({ advisoryIDs: ['a b'] }), 'advisoryIDs: want names such as'],
+  ['an advisory behind something', level({ advisoryIDs: ['x INTEL-SA-1'] }), 'advisoryIDs: want names such as'],
+  ['an advisory before something', level({ advisoryIDs: ['INTEL-SA-1 x'] }), 'advisoryIDs: want names such as'],
   ['an advisory that is a number', level({ advisoryIDs: [1] }), 'advisoryIDs: want an array of strings'],
   ['a level without a date', level({ tcbDate: undefined }), 'tcbDate: want a string'],
   ['TDX without a module', { ...forTdx, tdxModule: undefined }, 'tdxModule: want an object'],

@@ -70,8 +70,14 @@ for (const [name, given, by, got] of advisories) {
   })
 }
 
+t.test('what statuses were wanted is said', async t => {
+  t.same(tcbReasons(claims('OutOfDate'), rule('swHardeningOk')), [
+    { rule: 'tcb-status', want: 'UpToDate or SWHardeningNeeded', got: 'OutOfDate' },
+  ])
+})
+
 t.test('what advisories were wanted is said', async t => {
-  t.match(tcbReasons(needs, rule('swHardeningOk')), [{ want: 'no advisory' }])
+  t.equal(tcbReasons(needs, rule('swHardeningOk'))[0]?.want, 'no advisory')
   t.match(tcbReasons(needs, rule('swHardeningOk', ['INTEL-SA-00615'])), [{ want: 'no advisory but INTEL-SA-00615' }])
 })
 

@@ -52,6 +52,15 @@ for (const [name, components, pceSvn, want] of platforms) {
   })
 }
 
+t.test('a component that is missing reaches nothing, not even 0', async t => {
+  const lowest = info([row('UpToDate', sixteen(0), 0)])
+  t.equal(platformLevel(lowest, platform(sixteen(0), 0), undefined).status, 'UpToDate')
+  t.equal(
+    outcome(() => platformLevel(lowest, platform(sixteen(0).slice(1), 0), undefined)),
+    code,
+  )
+})
+
 t.test('a table without levels is reached by nobody', async t => {
   t.equal(
     outcome(() => platformLevel(info([]), platform(sixteen(9), 9), undefined)),

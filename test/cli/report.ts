@@ -55,17 +55,24 @@ t.test('without a policy nobody is accepted or refused', async t => {
   t.equal(json({ claims: await verified(), accepted: undefined, reasons: [] }).accepted, null)
 })
 
-t.test('a TDX guest has no enclave', async t => {
-  const tdReport = (reportData: Uint8Array) => new Uint8Array([...new Uint8Array(520), ...reportData])
-  const quote = parseQuote(await makeTee({ version: 4, tdReport }).quote(data))
-  const guest = verifyQuote(quote, { kind: 'synthetic' }, now, trust.root)
-  t.match(json({ claims: guest, accepted: undefined, reasons: [] }), {
-    tee: 'tdx',
-    mrenclave: null,
-    debug: null,
-    tcbDate: null,
-  })
-  t.match(report({ claims: guest, accepted: undefined, reasons: [] }, false), /TDX guest/)
+t.test('a TDX guest has no enclave, and may be one for debugging too', async t => {
+  for (const [attributes, debug] of [
+    [0x00, false],
+    [0x01, true],
+    [0xfe, false],
+  ] as const) {
+    const tdReport = (reportData: Uint8Array) =>
+      new Uint8Array([...new Uint8Array(120), attributes, ...new Uint8Array(399), ...reportData])
+    const quote = parseQuote(await makeTee({ version: 4, tdReport }).quote(data))
+    const guest = verifyQuote(quote, { kind: 'synthetic' }, now, trust.root)
+    t.match(json({ claims: guest, accepted: undefined, reasons: [] }), {
+      tee: 'tdx',
+      mrenclave: null,
+      debug,
+      tcbDate: null,
+    })
+    t.match(report({ claims: guest, accepted: undefined, reasons: [] }, false), /TDX guest/)
+  }
 })
 
 const real = { ...claims, synthetic: false }

@@ -109,8 +109,8 @@ t.test('a verdict', async t => {
   t.match(text, /Evaluation: {7}TCB info 20, QE identity 21/)
   t.match(text, /CRL numbers: {6}root 5, PCK 5/)
   t.notMatch(text, /SYNTHETIC/)
-  const tcb = claims.tcb && { ...claims.tcb, advisoryIds: ['A', 'B'] }
-  t.match(showClaims({ ...claims, tcb }), /Advisories: {7}A B/)
+  const tcb = claims.tcb && { ...claims.tcb, advisoryIds: ['A', 'B', 'C', 'D', 'E'] }
+  t.match(showClaims({ ...claims, tcb }), /Advisories: {7}A B C D\n {22}E\n/)
 })
 
 t.test('reasons', async t => {

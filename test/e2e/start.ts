@@ -278,5 +278,11 @@ t.test('the command and the image start Node with the same flags', async t => {
   const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
   const command = /^#!.*\bnode((?: --\S+)*)$/m.exec(read('src/postern.js'))?.[1]?.trim().split(' ')
   const image = JSON.parse(/^ENTRYPOINT (.*)$/m.exec(read('Dockerfile'))?.[1] ?? '') as string[]
-  t.same(image.slice(1, image.findIndex(each => each.endsWith('postern.js'))), command)
+  t.same(
+    image.slice(
+      1,
+      image.findIndex(each => each.endsWith('postern.js')),
+    ),
+    command,
+  )
 })

@@ -117,6 +117,28 @@ t.test('until its certificate stands it is not ready and forwards nothing', asyn
   t.equal(container.received.length, 1)
 })
 
+t.test('collateral that cannot be taken is told once, at the start, however many connections want it', async t => {
+  const folder = join(t.testdir(), 'none')
+  const { lines, messages, ports } = await startInside(t, {
+    policy: {
+      version: 1,
+      name: 'mine',
+      inbound: { plaintext: 'serve' },
+      identity: { source: 'files', dangerAcceptForeignKey: true },
+      upstream: { mode: 'attested', trust: 'measurement', freshness: 'none', accept: 'app' },
+      peers: { app: { enclaves: [{ mrenclave: 'ab'.repeat(32) }] } },
+      collateral: { sources: [{ kind: 'directory', at: folder }] },
+    },
+  })
+  const told = () => lines().filter(line => line['message'] === 'collateral not taken')
+  t.match(told(), [{ generation: 0, reason: `collateral-missing: ${folder}: ENOENT` }])
+  t.equal(messages()[0], 'Starting queue-proxy', 'and what runs is told before')
+  await startDemoContainer(t, ports.user)
+  for (let i = 0; i < 3; i++) t.match(await ask(ports.serving), { status: 502 })
+  t.equal(messages().filter(message => message === 'container refused').length, 3)
+  t.equal(told().length, 1)
+})
+
 t.test("Knative's mounted certificate is shown where it is mounted", async t => {
   const certificateFolder = t.testdir({})
   const { chain, key } = await makeCredential({ notBefore: Date.now() - 1_000, notAfter: Date.now() + 3_600_000 })

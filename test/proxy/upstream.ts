@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import t from 'tap'
-import { collateralFiles } from '../../src/attest/directory.ts'
+import { type CollateralNews, collateralFiles } from '../../src/attest/directory.ts'
+import type { PeerJudgement } from '../../src/attest/evidence.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { compatible, demo } from '../../src/config/policies.ts'
 import { type Policy, readPolicy } from '../../src/config/policy.ts'
@@ -34,8 +35,9 @@ const withUpstream = (upstream: object): Policy =>
     }),
   )
 
-function judgeOf(policy: Policy, own: Partial<Own> = {}, time = clock): Judge {
-  const judge = makeJudge({ policy, policyDigest, clock: time, own: { ...stranger, ...own } })
+function judgeOf(policy: Policy, own: Partial<Own> = {}, time = clock, news: CollateralNews[] = []): Judge {
+  const collateralNews = (each: CollateralNews) => news.push(each)
+  const judge = makeJudge({ policy, policyDigest, clock: time, own: { ...stranger, ...own }, collateralNews })
   if (!judge) throw new Error('this policy judges')
   return judge
 }
@@ -45,7 +47,8 @@ const verdict = (finding: Finding): string =>
   finding.accepted ? 'accepted' : finding.reasons.map(({ rule }) => rule).join()
 
 t.test('a plaintext upstream has no judge', async t => {
-  t.equal(makeJudge({ policy: read(compatible), policyDigest, clock, own: stranger }), undefined)
+  const collateralNews = () => t.fail('it needs no collateral')
+  t.equal(makeJudge({ policy: read(compatible), policyDigest, clock, own: stranger, collateralNews }), undefined)
 })
 
 t.test('attested', async t => {
@@ -72,6 +75,14 @@ t.test('attested', async t => {
     t.equal(verdict(await judge.judge([leaf])), 'accepted')
     leafSha256s.add(sha256(leaf))
     t.equal(verdict(await judge.judge([leaf])), 'own-certificate')
+  })
+  t.test('a peer that comes again with the same leaf is not verified again', async t => {
+    const judge = judgeOf(policy, {}, now)
+    const claims = async () => ((await judge.judge([leaf])) as PeerJudgement & { accepted: true }).claims
+    const first = await claims()
+    t.equal(first.synthetic, true)
+    t.equal(await claims(), first, 'the very object that the first verification made')
+    t.not(((await judgeOf(policy, {}, now).judge([leaf])) as PeerJudgement & { accepted: true }).claims, first)
   })
   t.test('a verdict lasts no longer than the policy lets a connection grow old', async t => {
     const before = Date.now()
@@ -107,6 +118,15 @@ t.test('attested, evidence from hardware', async t => {
     const judge = judgeOf(attestedBy(from(`${t.testdir()}/none`), lax))
     t.equal(verdict(await judge.judge([synthetic])), 'collateral-missing')
     t.equal(judge.collateralGeneration(), 0)
+  })
+
+  t.test('why it was not taken is told at the start and not again with each peer', async t => {
+    const news: CollateralNews[] = []
+    const judge = judgeOf(attestedBy(from(`${t.testdir()}/none`), lax), {}, clock, news)
+    t.match(news, [{ generation: 0, complaint: /^collateral-missing: .*\/none: ENOENT/ }])
+    await judge.judge([synthetic])
+    await judge.judge([synthetic])
+    t.equal(news.length, 1)
   })
 
   t.test("collateral under another root than Intel's is never taken", async t => {

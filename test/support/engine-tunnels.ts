@@ -2,7 +2,8 @@
 
 import { createHash } from 'node:crypto'
 import type { Test } from 'tap'
-import { get, makeStand, ok, type Stand, type StandOptions, type Subject } from './engine.ts'
+import { FakeClock } from './clock.ts'
+import { get, makeStand, ok, plainDialer, type Stand, type StandOptions, type Subject } from './engine.ts'
 import type { Wire } from './engine-wire.ts'
 
 const key = 'dGhlIHNhbXBsZSBub25jZQ=='
@@ -72,6 +73,23 @@ export function tunnels(t: Test, subject: Subject): void {
     await container.head()
     container.send(switched('websocket', ''))
     t.equal((await client.head()).line, 'HTTP/1.1 101 Switching Protocols')
+  })
+
+  t.test('a tunnel ends a minute after its verdict, both ways', async t => {
+    let good = true
+    const { clock, gate, client, container } = await tunnel(t, subject, {
+      makeDialer: port => ({ ...plainDialer(port, new FakeClock()), verified: true, valid: () => good }),
+    })
+    clock.advance(3_600_000)
+    client.send('ping')
+    t.equal(await container.take(4), 'ping')
+    good = false
+    clock.advance(60_000)
+    container.send('pong')
+    t.equal(await client.take(4), 'pong')
+    clock.advance(10_000)
+    await Promise.all([client.gone(), container.gone()])
+    t.same(await (await gate.next()).over(), ['responded 101', 'finished cut 0'])
   })
 
   const closers: [who: 'client' | 'container', how: string, act: (wire: Wire) => void][] = [

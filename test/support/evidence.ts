@@ -9,6 +9,7 @@ import type { Trust } from '../../src/attest/peer.ts'
 import type { PeerRule } from '../../src/attest/policy.ts'
 import { evidenceExtensions } from '../../src/attest/ratls.ts'
 import { concat, toHex } from '../../src/base/bytes.ts'
+import { Fault } from '../../src/base/errors.ts'
 import { makeSyntheticTee, measurement, type SyntheticTeeOptions, syntheticRoot } from '../../src/demo/tee.ts'
 import { ecKeys, type Keys, makeCertificate, type Request } from './certificates.ts'
 
@@ -32,6 +33,11 @@ export const platform: Platform = {
 
 export function makeTee(options: Partial<SyntheticTeeOptions> = {}): QuoteSource {
   return makeSyntheticTee({ mrenclave, mrsigner, isvProdId: 7, isvSvn: 3, ...options })
+}
+
+/** A TEE that gives no quotes. */
+export function refusingTee(reason: string): QuoteSource {
+  return { ...makeTee(), quote: () => Promise.reject(new Fault('tee-unavailable', reason)) }
 }
 
 export const trust: Trust = { root: syntheticRoot, collateral: { kind: 'synthetic' } }

@@ -254,3 +254,27 @@ export function makeCrl(issuer: Uint8Array, keys: Keys, request: CrlRequest = {}
   const signature = sign('sha256', tbs, (request.key ?? keys).privateKey)
   return der(0x30, tbs, algorithm, der(0x03, [0], signature))
 }
+
+const module = { mrsigner: '00'.repeat(48), attributes: '0000000000000000', attributesMask: 'FFFFFFFFFFFFFFFF' }
+/** A world of TDX guests whose module has version 2. */
+export const tdxWorld: World = {
+  tcbInfo: {
+    id: 'TDX',
+    tdxModule: module,
+    tdxModuleIdentities: [
+      { ...module, id: 'TDX_02', tcbLevels: [isvLevel('UpToDate', 4), isvLevel('OutOfDate', 1, ['INTEL-SA-7'])] },
+    ],
+    tcbLevels: [platformLevel('UpToDate', 7, 13, undefined, [9, 9, ...Array(14).fill(1)])],
+  },
+  qeIdentity: { id: 'TD_QE' },
+}
+
+/** Makes the report of a TDX guest with these security versions. */
+export function tdReportOf(svn: readonly number[]): (reportData: Uint8Array) => Uint8Array {
+  return reportData => {
+    const body = new Uint8Array(584)
+    body.set(svn)
+    body.set(reportData, 520)
+    return body
+  }
+}

@@ -4,6 +4,7 @@
 import { Fault } from '../../base/errors.ts'
 import type { Driver, End, Gate, Reply, Ticket } from '../../gate/contract.ts'
 import type { EngineOptions } from '../engine.ts'
+import { endWithVerdict } from '../expiry.ts'
 import { switchHead, switchProblem } from '../switch.ts'
 import type { Asked } from './asked.ts'
 import type { Body } from './framing.ts'
@@ -293,10 +294,14 @@ export class Exchange implements Driver, Asker {
     this.#ticket?.responded(101)
     wire.give(Buffer.from(switchHead(101, raw), 'latin1'))
     const early = this.#client.takeRest()
+    const forget = endWithVerdict(this.#shared.options, upstream.verdict, () => this.cut())
     this.#tunnel = new Tunnel(this.#client, upstream, {
       received: count => this.#ticket?.received(count),
       sent: count => this.#ticket?.sent(count),
-      closed: () => this.#finish(this.#end),
+      closed: () => {
+        forget()
+        this.#finish(this.#end)
+      },
     })
     this.#tunnel.start(early, Buffer.from(bytes.subarray(from)))
     this.#shared.changed()

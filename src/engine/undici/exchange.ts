@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import { Fault } from '../../base/errors.ts'
 import type { Driver, End, Gate, Peer, Reply, Ticket } from '../../gate/contract.ts'
 import type { EngineOptions } from '../engine.ts'
+import { endWithVerdict } from '../expiry.ts'
 import { firstValue, requestFields, responseFields } from '../rewrite.ts'
 import { sniffContentType } from '../sniff.ts'
 import { reasonPhrase } from '../status.ts'
@@ -314,6 +315,7 @@ export class Exchange implements Driver, Handler {
 
   #openTunnel(status: number, raw: string[], upstream: Socket, { socket: client, early }: Raw): void {
     this.#state = 'tunnel'
+    const forget = endWithVerdict(this.#context.options, this.#lane?.verdict, () => this.cut())
     // undici has let go of the socket; what is left of the lane is empty.
     this.#discardLane()
     this.#ticket?.responded(status)
@@ -327,7 +329,10 @@ export class Exchange implements Driver, Handler {
     this.#breakTunnel = joinTunnel(client, upstream, {
       received: bytes => this.#ticket?.received(bytes),
       sent: bytes => this.#ticket?.sent(bytes),
-      closed: () => this.#finish(this.#end),
+      closed: () => {
+        forget()
+        this.#finish(this.#end)
+      },
     })
     this.#changed()
   }

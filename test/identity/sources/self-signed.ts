@@ -7,10 +7,10 @@ import { readCertificate } from '../../../src/attest/certificate.ts'
 import { judgePeer } from '../../../src/attest/peer.ts'
 import { parseQuote } from '../../../src/attest/quote.ts'
 import { legacyOid, readEvidence, taggedEvidenceOid } from '../../../src/attest/ratls.ts'
-import { refusingQuoteSource } from '../../../src/attest/source.ts'
 import { makeSyntheticTee, measurement, syntheticRoot } from '../../../src/demo/tee.ts'
 import { type Credential, checkCredential, withKeyPem } from '../../../src/identity/credential.ts'
 import { makeRatlsCredential, type RatlsOptions, selfSignedSource } from '../../../src/identity/sources/self-signed.ts'
+import { refusingTee } from '../../support/evidence.ts'
 import { FakeClock, hour, start } from '../../support/identity.ts'
 
 const service = 'spiffe://c1.example.org/ns/default/svc/hello'
@@ -87,7 +87,7 @@ t.test('every certificate has a key of its own', async t => {
 })
 
 t.test('no quote, no credential', async t => {
-  await t.rejects(makeRatlsCredential(options({ source: refusingQuoteSource('no TEE here') })), {
+  await t.rejects(makeRatlsCredential(options({ source: refusingTee('no TEE here') })), {
     code: 'tee-unavailable',
   })
   await t.rejects(makeRatlsCredential(options({ policyDigest: new Uint8Array(31) })), { code: 'internal' })
@@ -105,7 +105,7 @@ t.test('the source renews at two thirds and reports what fails', async t => {
   t.equal(got.length, 2)
   const faults: string[] = []
   const none = new AbortController()
-  const failing = selfSignedSource(options({ clock, source: refusingQuoteSource('none') }))
+  const failing = selfSignedSource(options({ clock, source: refusingTee('none') }))
   for await (const _ of failing.credentials(none.signal, fault => {
     faults.push(fault.code)
     none.abort()
