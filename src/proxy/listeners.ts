@@ -1,6 +1,7 @@
 // Ports. A plain one and a TLS one hand their connections, TLS ended, to the same engine. Both are bound before anything
 // is ready, so that a taken port fails the start and probes find somebody who says "not yet".
 
+import { constants } from 'node:crypto'
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { Fault, systemCode } from '../base/errors.ts'
@@ -60,6 +61,8 @@ export function tlsListener(engine: Engine, maxConnections: number, rules: TlsRu
     ciphers: rules.ciphers ?? (rules.minVersion === 'TLSv1.3' ? tls13Ciphers : undefined),
     ecdhCurve: rules.curves ?? 'auto',
     honorCipherOrder: true,
+    // A ticket would be sealed with a key that lives as long as the process: one more secret, and a cost at each handshake.
+    secureOptions: constants.SSL_OP_NO_TICKET,
   }
   const server = createTlsServer({
     ...withoutUndefined(common),
