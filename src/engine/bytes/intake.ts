@@ -15,6 +15,10 @@ const leastRoom = 20 * 1024
 /** Below this it is not worth it. */
 const least = 32 * 1024
 
+/** Large blocks that nobody reads into. Fresh ones are dear: their pages have to be asked of the system one by one. */
+const spare: Buffer<ArrayBuffer>[] = []
+const maxSpare = 16
+
 interface Listener {
   bytes(chunk: Buffer): void
 }
@@ -24,10 +28,11 @@ export class Intake implements OnReadOpts {
   wire: { readonly ear: Listener } | undefined
   /** Bytes came before anybody asked for any. */
   early = false
-  /** What is read into next. */
-  #block = Buffer.allocUnsafeSlow(smallBlock)
+  #small = Buffer.allocUnsafeSlow(smallBlock)
+  /** Borrowed while much is to come. */
+  #large: Buffer<ArrayBuffer> | undefined
   /** What Node has been told to read into: a block, from a place on. */
-  #target = this.#block
+  #target = this.#small
   #targetAt = 0
   /** Read and not told yet: a part of the target. */
   #from = 0
@@ -37,12 +42,8 @@ export class Intake implements OnReadOpts {
   #scheduled = false
 
   readonly buffer = (): Buffer => {
-    if (this.#from === this.#to) {
-      this.#target = this.#block
-      this.#targetAt = 0
-    } else {
-      this.#targetAt = this.#to
-    }
+    if (this.#from < this.#to) this.#targetAt = this.#to
+    else this.#choose()
     return this.#targetAt === 0 ? this.#target : this.#target.subarray(this.#targetAt)
   }
 
@@ -60,42 +61,44 @@ export class Intake implements OnReadOpts {
 
   /** Tells what has been read, if anything has. */
   tell(): void {
-    const { length } = this
+    const length = this.#to - this.#from
     if (length === 0) return
     const bytes = this.#target.subarray(this.#from, this.#to)
     this.#from = 0
     this.#to = 0
     this.#wanted = this.#wanted - length < least ? 0 : this.#wanted - length
-    const block = this.#block
     if (this.wire) this.wire.ear.bytes(bytes)
     else this.early = true
-    // Nobody waits for large pieces any more: the large block goes, unless somebody has taken it already.
-    if (this.#wanted === 0 && block === this.#block && block.length > smallBlock) {
-      this.#block = Buffer.allocUnsafeSlow(smallBlock)
-    }
-  }
-
-  /** Bytes that have been read and not told. */
-  get length(): number {
-    return this.#to - this.#from
   }
 
   /** What was told last is still wanted: the next bytes go elsewhere. */
   keep(): void {
-    this.#block = Buffer.allocUnsafeSlow(this.#wanted > 0 ? largeBlock : smallBlock)
+    if (this.#target === this.#large) this.#large = undefined
+    else this.#small = Buffer.allocUnsafeSlow(smallBlock)
   }
 
   /** @param bytes that are to come and wanted in large pieces */
   gather(bytes: number): void {
-    if (bytes < least) return
-    this.#wanted = bytes
-    if (this.#block.length < largeBlock) this.#block = Buffer.allocUnsafeSlow(largeBlock)
+    if (bytes >= least) this.#wanted = bytes
   }
 
   /** The loop's turn is over. */
   turn(): void {
     this.#scheduled = false
     this.tell()
+  }
+
+  /** The block for the next read. Only here, where Node lets go of the one before, can that be given back. */
+  #choose(): void {
+    this.#targetAt = 0
+    if (this.#wanted > 0) {
+      this.#large ??= spare.pop() ?? Buffer.allocUnsafeSlow(largeBlock)
+      this.#target = this.#large
+      return
+    }
+    this.#target = this.#small
+    if (this.#large && spare.length < maxSpare) spare.push(this.#large)
+    this.#large = undefined
   }
 }
 
