@@ -2,97 +2,104 @@
 
 import { parseArgs } from 'node:util'
 import { Fault } from '../src/base/errors.ts'
+import type { Contender } from './contenders/contender.ts'
+import { type LegName, legs } from './legs.ts'
+import type { Scenario } from './scenarios.ts'
 
-export interface Flags {
+export interface RunFlags {
+  readonly scenarios: readonly Scenario[]
+  readonly contenders: readonly Contender[]
   readonly rounds: number
-  /** Of load in each round. */
   readonly seconds: number
-  /** File for the result; undefined: none. */
+  readonly warmUp: number
+  readonly seed: number
+  readonly syscalls: boolean
   readonly json: string | undefined
-  /** Names to keep to; empty: all. */
-  readonly contenders: readonly string[]
-  readonly scenarios: readonly string[]
+  readonly html: string | undefined
+  readonly given: Readonly<Record<string, string | boolean>>
 }
 
-interface Named {
-  readonly name: string
-  readonly summary: string
-}
-
-const all: string[] = []
+const none: string[] = []
 
 const options = {
-  rounds: { type: 'string', default: '5' },
-  seconds: { type: 'string', default: '5' },
+  quick: { type: 'boolean', default: false },
+  rounds: { type: 'string' },
+  seconds: { type: 'string' },
+  'warm-up': { type: 'string' },
+  seed: { type: 'string', default: '1' },
+  'no-syscalls': { type: 'boolean', default: false },
   json: { type: 'string' },
-  contender: { type: 'string', multiple: true, default: all },
-  scenario: { type: 'string', multiple: true, default: all },
-  help: { type: 'boolean', short: 'h' },
+  html: { type: 'string' },
+  contender: { type: 'string', multiple: true, default: none },
+  scenario: { type: 'string', multiple: true, default: none },
+  leg: { type: 'string', multiple: true, default: none },
 } as const
 
-/** @returns the flags, or the help's text. @throws Fault 'usage' */
-export function readArgs(argv: string[], contenders: readonly Named[], scenarios: readonly Named[]): Flags | string {
-  const [verb, ...args] = argv
-  if (verb === undefined || verb === 'help' || verb === '--help' || verb === '-h') return help(contenders, scenarios)
-  if (verb !== 'run') throw usage(`no command "${verb}"`)
+/** @throws Fault 'usage' */
+export function readRunFlags(
+  args: readonly string[],
+  contenders: readonly Contender[],
+  scenarios: readonly Scenario[],
+): RunFlags {
   const values = parse(args)
-  if (values.help) return help(contenders, scenarios)
+  const { quick, scenario, contender, leg } = values
+  const wantedLegs = known('leg', leg, Object.keys(legs)) as readonly LegName[]
+  const named = known(
+    'scenario',
+    scenario,
+    scenarios.map(({ name }) => name),
+  )
+  const rows = scenarios
+    .filter(({ name }) => named.length === 0 || named.includes(name))
+    .map(row => (quick && named.length === 0 ? { ...row, legs: row.quick } : row))
+    .map(row => ({ ...row, legs: row.legs.filter(each => wantedLegs.length === 0 || wantedLegs.includes(each)) }))
+    .filter(row => row.legs.length > 0)
+  if (rows.length === 0) throw usage('nothing to run: no such leg in these scenarios')
+  const chosen = known(
+    'contender',
+    contender,
+    contenders.map(({ name }) => name),
+  )
   return {
-    rounds: count('rounds', values.rounds, 100),
-    seconds: count('seconds', values.seconds, 600),
+    scenarios: rows,
+    contenders: contenders.filter(({ name }) => chosen.length === 0 || chosen.includes(name)),
+    rounds: number('rounds', values.rounds ?? '5', 1, 100),
+    seconds: number('seconds', values.seconds ?? (quick ? '0.8' : '1'), 0.1, 600),
+    warmUp: number('warm-up', values['warm-up'] ?? (quick ? '0.8' : '1'), 0.1, 60),
+    seed: number('seed', values.seed, 0, 2 ** 32 - 1),
+    syscalls: !values['no-syscalls'],
     json: values.json,
-    contenders: known('contender', values.contender, contenders),
-    scenarios: known('scenario', values.scenario, scenarios),
+    html: values.html,
+    given: Object.fromEntries(
+      Object.entries(values)
+        .filter(([name]) => name !== 'json' && name !== 'html')
+        .map(([name, value]) => [name, Array.isArray(value) ? value.join() : (value as string | boolean)]),
+    ),
   }
 }
 
-function parse(args: string[]) {
+function parse(args: readonly string[]) {
   try {
-    return parseArgs({ args, options, strict: true, allowPositionals: false }).values
+    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values
   } catch (error) {
     throw usage(error instanceof Error ? (error.message.split('. ')[0] ?? '') : 'unreadable')
   }
 }
 
-function count(name: string, text: string, most: number): number {
-  const value = /^[0-9]{1,4}$/.test(text) ? Number(text) : 0
-  if (value < 1 || value > most) throw usage(`--${name}: want a number from 1 to ${most}, got "${text}"`)
+function number(name: string, text: string, least: number, most: number): number {
+  const value = /^[0-9]{1,10}(\.[0-9]+)?$/.test(text) ? Number(text) : Number.NaN
+  if (!(value >= least && value <= most))
+    throw usage(`--${name}: want a number from ${least} to ${most}, got "${text}"`)
   return value
 }
 
-function known(flag: string, names: readonly string[], table: readonly Named[]): readonly string[] {
+function known(flag: string, names: readonly string[], table: readonly string[]): readonly string[] {
   for (const name of names) {
-    if (!table.some(row => row.name === name)) {
-      throw usage(`--${flag}: no "${name}"; there are ${table.map(row => row.name).join(', ')}`)
-    }
+    if (!table.includes(name)) throw usage(`--${flag}: no "${name}"; there are ${table.join(', ')}`)
   }
   return names
 }
 
-function usage(what: string): Fault {
+export function usage(what: string): Fault {
   return new Fault('usage', `postern-bench: ${what}; see postern-bench --help`)
-}
-
-function help(contenders: readonly Named[], scenarios: readonly Named[]): string {
-  const rows = (table: readonly Named[]) => table.map(({ name, summary }) => `  ${name.padEnd(16)}  ${summary}`)
-  return [
-    'postern-bench: CPU and system calls per request of proxies on the same work',
-    '',
-    'usage: postern-bench run [FLAGS]',
-    '',
-    '  --rounds N         rounds of each scenario; 5 or more for a number to be quoted (default 5)',
-    '  --seconds S        length of one load (default 5)',
-    '  --json FILE        write the result with every sample',
-    '  --contender NAME   only this one; may be repeated',
-    '  --scenario NAME    only this one; may be repeated',
-    '',
-    'scenarios:',
-    ...rows(scenarios),
-    '',
-    'contenders:',
-    ...rows(contenders),
-    '',
-    'exit codes: 0 done, 1 a contender or tool failed, 64 command-line usage',
-    '',
-  ].join('\n')
 }

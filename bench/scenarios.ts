@@ -1,51 +1,108 @@
-// What is asked of every contender: one row a load. A row says how the container behind the proxy speaks and how many
-// connections ask; the request and the answer are the same in all rows of today.
+// What is asked of every contender: one row a load. A row says which legs it is run on, what a request looks like and how
+// it is offered; another load is another row.
+
+import type { LegName } from './legs.ts'
+import { type Shape, small } from './requests.ts'
+
+/**
+ * How the load is offered. `closed`: each connection has one request under way. `open`: at a fixed rate, whatever the
+ * answers do.
+ */
+export type Kind = 'closed' | 'open'
 
 export interface Scenario {
   readonly name: string
   readonly summary: string
-  /** What stands behind the proxy: plain HTTP, or TLS 1.3 under an RA-TLS certificate. */
-  readonly upstream: 'plain' | 'attested'
-  /** Kept alive; each has one request under way at any time. */
+  readonly kind: Kind
+  readonly legs: readonly LegName[]
+  /** The legs of `run --quick`; none: left out there. */
+  readonly quick: readonly LegName[]
+  readonly shape: Shape
   readonly connections: number
+  /** False: a connection for each request, which the proxy closes. */
+  readonly keepAlive: boolean
+  /** Requests a second; 0 with a closed loop. */
+  readonly rate: number
+  /** CONTAINER_CONCURRENCY of the proxy; 0 is no limit. */
+  readonly limit: number
+  /** Whether system calls are counted, and a second copy of one contender runs as the control. */
+  readonly closely: boolean
 }
+
+const every: readonly LegName[] = ['h-h', 'h-tls', 'tls-h', 'tls-tls']
+const closed = {
+  kind: 'closed',
+  legs: every,
+  quick: [],
+  shape: small,
+  connections: 32,
+  keepAlive: true,
+  rate: 0,
+  limit: 0,
+  closely: false,
+} as const
 
 export const scenarios: readonly Scenario[] = [
   {
-    name: 'plain-small',
-    summary: 'h→h, 105 B answer, 32 connections',
-    upstream: 'plain',
-    connections: 32,
+    ...closed,
+    name: 'small-c32',
+    summary: '105 B answer, 32 connections',
+    quick: ['h-h', 'h-tls', 'tls-h'],
+    closely: true,
+  },
+  { ...closed, name: 'small-c1', summary: '105 B answer, one connection', connections: 1 },
+  { ...closed, name: 'small-c100', summary: '105 B answer, 100 connections', connections: 100 },
+  {
+    ...closed,
+    name: 'small-c1000',
+    summary: '105 B answer, 1,000 connections',
+    legs: ['h-h', 'h-tls'],
+    connections: 1000,
   },
   {
-    name: 'attested-small',
-    summary: 'h→TLS 1.3, 105 B answer, 32 connections',
-    upstream: 'attested',
-    connections: 32,
+    ...closed,
+    name: '10k',
+    summary: '10 KiB answer, 32 connections',
+    shape: { ...small, path: '/bytes/10240', answerBytes: 10_240 },
+  },
+  {
+    ...closed,
+    name: '1m',
+    summary: '1 MiB answer, 8 connections',
+    quick: ['h-tls'],
+    shape: { ...small, path: '/bytes/1048576', answerBytes: 1_048_576 },
+    connections: 8,
+    closely: true,
+  },
+  {
+    ...closed,
+    name: 'post-64k',
+    summary: 'POST of 64 KiB, 105 B answer once it is read, 32 connections',
+    shape: { ...small, method: 'POST', bodyBytes: 65_536 },
+  },
+  {
+    ...closed,
+    name: 'new-connections',
+    summary: 'a connection (and TLS handshake) for each request, 16 at a time',
+    quick: ['tls-h'],
+    legs: ['h-h', 'tls-h', 'tls-tls'],
+    connections: 16,
+    keepAlive: false,
+  },
+  {
+    ...closed,
+    name: 'new-upstreams',
+    summary: 'the container closes after each answer: a new connection (and handshake, and verdict) behind the proxy',
+    legs: ['h-h', 'h-tls'],
+    shape: { ...small, path: '/close' },
+    connections: 16,
+  },
+  {
+    ...closed,
+    name: 'limited-c100',
+    summary: '105 B answer, 100 connections, CONTAINER_CONCURRENCY=100',
+    legs: ['h-h', 'h-tls'],
+    connections: 100,
+    limit: 100,
   },
 ]
-
-/** Ten header fields, as a request has them that came through ingress and activator. */
-export const requestHeaders: readonly (readonly [name: string, value: string])[] = [
-  ['Host', 'hello.default.example.com'],
-  ['User-Agent', 'postern-bench/1.0'],
-  ['Accept', '*/*'],
-  ['Accept-Encoding', 'gzip'],
-  ['Forwarded', 'for=10.244.0.17;proto=http'],
-  ['K-Proxy-Request', 'activator'],
-  ['Traceparent', '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'],
-  ['X-Forwarded-For', '10.244.0.17, 10.244.0.9'],
-  ['X-Forwarded-Proto', 'http'],
-  ['X-Request-Id', '6f0d3c52-9f0b-4b7e-8f53-2f1a7f0f6c1d'],
-]
-
-/** The whole head as on the wire, 374 bytes. */
-export const requestHead = `GET / HTTP/1.1\r\n${requestHeaders.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`
-
-/** 105 bytes. */
-export const responseBody = JSON.stringify({
-  id: '6f0d3c52-9f0b-4b7e-8f53-2f1a7f0f6c1d',
-  status: 'ok',
-  items: [1, 2, 3],
-  message: 'hello, new world!',
-})

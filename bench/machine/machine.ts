@@ -19,6 +19,8 @@ export interface Machine {
   readonly commit: string
   /** True where src/ or the dependencies differ from the commit. */
   readonly dirty: boolean
+  /** What is run: TypeScript by type stripping, or what is built. */
+  readonly runs: 'sources' | 'dist'
   /** Over the last minute, before anything was started: what else the machine was doing. */
   readonly loadBefore: number
 }
@@ -35,7 +37,8 @@ export function describeMachine(tools: Tools): Machine {
     openssl,
     tools: Object.fromEntries(names.map(name => [name, tools[name]?.version ?? 'missing'])) as Machine['tools'],
     commit: git('rev-parse', 'HEAD') ?? 'unknown',
-    dirty: git('status', '--porcelain', '--', ':/src', ':/package-lock.json') !== '',
+    dirty: (git('status', '--porcelain', '--', ':/src', ':/package-lock.json') ?? '') !== '',
+    runs: import.meta.url.endsWith('.ts') ? 'sources' : 'dist',
     loadBefore: loadavg()[0] ?? 0,
   }
 }

@@ -12,7 +12,9 @@ interface Tool {
 
 const table = {
   nginx: { asked: ['-v'], version: /nginx\/(\S+)/, hint: 'apt-get install nginx' },
+  haproxy: { asked: ['-v'], version: /HAProxy version (\S+)/, hint: 'apt-get install haproxy' },
   wrk: { asked: ['-v'], version: /wrk \S*?(\d\S*)/, hint: 'apt-get install wrk' },
+  h2load: { asked: ['--version'], version: /nghttp2\/(\S+)/, hint: 'apt-get install nghttp2-client' },
   taskset: { asked: ['--version'], version: /taskset from (.+)/, hint: 'apt-get install util-linux' },
   strace: { asked: ['-V'], version: /version (\S+)/, hint: 'apt-get install strace' },
   perf: { asked: ['--version'], version: /perf version (\S+)/, hint: 'apt-get install linux-perf' },

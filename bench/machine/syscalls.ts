@@ -2,12 +2,12 @@
 // calls, but the slowed process finds more work in each wake-up, so it waits less often per request than at full speed.
 // perf counts in the kernel without that: its number is the total to quote.
 //
-// Each counts over a short and a long load; the difference is free of connecting, attaching and leaving. How often a
-// process waits depends on how often it runs dry, and may differ between the two: the first decimal is not sharp.
+// Each counts over a short and a long load; the difference is free of attaching and leaving. How often a process waits
+// depends on how often it runs dry, and may differ between the two: the first decimal is not sharp.
 
-import { Fault } from '../src/base/errors.ts'
+import { Fault } from '../../src/base/errors.ts'
 import type { Child, Children } from './children.ts'
-import type { Load } from './load.ts'
+import { family } from './processes.ts'
 import type { ToolName, Tools } from './tools.ts'
 
 export type Counts = Readonly<Record<string, number>>
@@ -24,21 +24,23 @@ export interface Counted {
 }
 
 interface Method {
-  readonly args: (pid: number) => readonly string[]
+  readonly args: (pids: readonly number[]) => readonly string[]
   readonly attached: (said: string) => boolean
   readonly read: (said: string) => Counts
 }
 
 export type CounterName = Extract<ToolName, 'strace' | 'perf'>
 
+export const counters: readonly CounterName[] = ['perf', 'strace']
+
 const methods: Readonly<Record<CounterName, Method>> = {
   strace: {
-    args: pid => ['-c', '-f', '-p', String(pid)],
+    args: pids => ['-c', '-f', ...pids.flatMap(pid => ['-p', String(pid)])],
     attached: said => said.includes('attached'),
     read: readStrace,
   },
   perf: {
-    args: pid => ['stat', '-x,', '-e', 'raw_syscalls:sys_enter', '-p', String(pid)],
+    args: pids => ['stat', '-x,', '-e', 'raw_syscalls:sys_enter', '-p', pids.join(',')],
     // Says nothing until its end; see settleMs.
     attached: () => true,
     read(said) {
@@ -48,14 +50,17 @@ const methods: Readonly<Record<CounterName, Method>> = {
   },
 }
 
-const shortSeconds = 1
-const longSeconds = 3
+const shortSeconds = 0.4
+const longSeconds = 1.2
 const attachMs = 5_000
-const settleMs = 300
+const settleMs = 250
 const endMs = 10_000
 
+/** What countSyscalls takes for one contender, for the estimate of a run. */
+export const countingSeconds = shortSeconds + longSeconds + 2 * (settleMs / 1_000 + 0.2)
+
 /**
- * @param load runs one load of so many seconds against the process
+ * @param load runs one load of so many seconds against the process, and says how many requests it answered
  * @throws Fault 'internal' where the counter is missing, not permitted, or says nothing
  */
 export async function countSyscalls(
@@ -63,7 +68,7 @@ export async function countSyscalls(
   tools: Tools,
   children: Children,
   pid: number,
-  load: (seconds: number) => Promise<Load>,
+  load: (seconds: number) => Promise<{ readonly requests: number }>,
 ): Promise<Counted> {
   const count = async (seconds: number): Promise<Window> => {
     const counter = await attach(name, tools, children, pid)
@@ -81,7 +86,7 @@ export async function countSyscalls(
 async function attach(name: CounterName, tools: Tools, children: Children, pid: number): Promise<Child> {
   const tool = tools[name]
   if (!tool) throw new Fault('internal', `${name} is missing`)
-  const child = children.start({ file: tool.file, args: methods[name].args(pid) }, undefined)
+  const child = children.start({ file: tool.file, args: methods[name].args(family(pid)) }, undefined)
   for (const until = Date.now() + attachMs; Date.now() < until; ) {
     await new Promise(resolve => setTimeout(resolve, settleMs))
     if (child.ended() !== undefined) break
@@ -95,8 +100,10 @@ function failed(name: CounterName, child: Child): Fault {
   return new Fault('internal', `${name} did not count: ${child.said().trim().slice(0, 300) || 'it said nothing'}`)
 }
 
-function difference(short: Window, long: Window): Counts {
+/** Per request, from the two windows; NaN never: where the long one answered no more, there is nothing. */
+export function difference(short: Window, long: Window): Counts {
   const requests = long.requests - short.requests
+  if (!(requests > 0)) return {}
   const names = new Set([...Object.keys(short.counts), ...Object.keys(long.counts)])
   const entries = [...names].map((name): [string, number] => {
     return [name, ((long.counts[name] ?? 0) - (short.counts[name] ?? 0)) / requests]
@@ -105,7 +112,7 @@ function difference(short: Window, long: Window): Counts {
 }
 
 /** Rows are: % time, seconds, µs a call, calls, errors (or nothing), name. The last row's name is `total`. */
-function readStrace(said: string): Counts {
+export function readStrace(said: string): Counts {
   const rows = said
     .split('\n')
     .map(line => line.trim().split(/\s+/))

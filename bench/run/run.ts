@@ -1,0 +1,158 @@
+// The run: scenarios × contenders → a result, kept on disk after each scenario. All on the loopback interface; whatever
+// ends the run, the processes it started end with it and its folder is removed.
+
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { systemCode } from '../../src/base/errors.ts'
+import { makeKeyPair, startBackend } from '../backend/backend.ts'
+import type { Contender } from '../contenders/contender.ts'
+import { own } from '../contenders/table.ts'
+import { Loader } from '../load/loader.ts'
+import { Children } from '../machine/children.ts'
+import { describeMachine } from '../machine/machine.ts'
+import { chooseCores } from '../machine/place.ts'
+import { findTools, hint, type ToolName, type Tools } from '../machine/tools.ts'
+import type { Result, Series, Skipped } from '../result.ts'
+import type { Scenario } from '../scenarios.ts'
+import { seeded } from '../stats/random.ts'
+import { Instances } from './instances.ts'
+import { type Pace, plan, stepSeconds } from './plan.ts'
+import { duration, Progress } from './progress.ts'
+import { measure } from './rounds.ts'
+
+export interface RunOptions {
+  readonly scenarios: readonly Scenario[]
+  readonly contenders: readonly Contender[]
+  readonly pace: Pace
+  readonly seed: number
+  readonly syscalls: boolean
+  /** Where the result is written, after each scenario; undefined: nowhere. */
+  readonly json: string | undefined
+  readonly flags: Result['flags']
+  readonly terminal: boolean
+  readonly say: (text: string) => void
+}
+
+export interface Run {
+  /** Resolves with the result. */
+  readonly result: Promise<Result>
+  /** Ends what was started and returns what was measured so far; may be called while the process exits. */
+  end(): Result | undefined
+}
+
+const useful: readonly (readonly [ToolName, string])[] = [
+  ['taskset', 'one core for the proxy'],
+  ['perf', 'system calls at full speed'],
+  ['strace', 'system calls by name'],
+]
+
+/** @throws Fault 'internal' where nothing can be measured at all */
+export function startRun(options: RunOptions): Run {
+  const children = new Children()
+  const folder = mkdtempSync(join(tmpdir(), 'postern-bench-'))
+  let current: (() => Result) | undefined
+  const end = (): Result | undefined => {
+    children.end()
+    rmSync(folder, { recursive: true, force: true })
+    return current?.()
+  }
+  const result = run(options, children, folder, take => {
+    current = take
+  }).finally(end)
+  return { result, end }
+}
+
+async function run(
+  options: RunOptions,
+  children: Children,
+  folder: string,
+  expose: (take: () => Result) => void,
+): Promise<Result> {
+  const { pace, seed } = options
+  const began = performance.now()
+  const found = findTools()
+  const tools: Tools = options.syscalls ? found : { ...found, perf: undefined, strace: undefined }
+  const machine = describeMachine(found)
+  const skipped: Skipped[] = []
+  const failures: Skipped[] = []
+  const series: Series[] = []
+  const skip = (one: Skipped): void => {
+    skipped.push(one)
+    progress.say(`SKIPPED ${one.what}: ${one.why}`)
+  }
+  const present = options.contenders.filter(({ missing }) => missing(tools) === undefined)
+  const control = own.find(name => present.some(each => each.name === name))
+  const { steps, skipped: unable } = plan(options.scenarios, present, control)
+  const total = steps.reduce((sum, step) => sum + stepSeconds(step, pace, tools), 0)
+  const progress = new Progress(total, options.terminal, options.say)
+  for (const contender of options.contenders) {
+    const why = contender.missing(tools)
+    if (why !== undefined) skip({ what: contender.name, why })
+  }
+  for (const one of unable) skip(one)
+  for (const [name, what] of useful) if (!found[name]) skip({ what, why: hint(name) })
+
+  const cores = chooseCores(tools)
+  const take = (complete: boolean): Result => ({
+    version: 2,
+    date: new Date().toISOString(),
+    complete,
+    tookSeconds: Math.round((performance.now() - began) / 1_000),
+    machine,
+    flags: options.flags,
+    method: {
+      cores: cores ? `proxy on core ${cores.proxy}, load and backend on ${cores.rest}` : 'nothing pinned',
+      seed,
+      ...pace,
+    },
+    scenarios: steps.map(({ scenario }) => scenario),
+    contenders: present.map(({ name, summary, version }) => ({ name, summary, version: version(tools) })),
+    skipped,
+    failures,
+    series,
+  })
+  expose(() => take(false))
+  progress.say(`${steps.length} scenarios, ${present.length} contenders, about ${duration(total)}`)
+  if (availableParallelism() < 2) progress.say('WARNING one core only: proxy, load and backend take it from each other')
+
+  const pair = await makeKeyPair(folder)
+  const backend = await startBackend(children, cores, pair)
+  const loader = new Loader(children, cores)
+  const instances = new Instances({ children, tools, cores, folder, pair, backend })
+  for (const [index, step] of steps.entries()) {
+    const each = stepSeconds(step, pace, tools) / (step.slots.length * pace.rounds)
+    await measure(
+      {
+        ...{ children, tools, loader, instances, pace, skip },
+        random: seeded(seed + index),
+        took({ leg, contender }, scenario, { cpuUs, requests, round, seconds }) {
+          progress.done(each)
+          const cost = cpuUs === null ? '' : `  ${(cpuUs / requests).toFixed(1)} µs`
+          const rate = `${Math.round(requests / seconds)}/s`
+          progress.show(`${scenario.name} ${leg}  round ${round}  ${contender.name}  ${rate}${cost}`)
+        },
+        failed(one) {
+          failures.push(one)
+          progress.say(`FAILED ${one.what}: ${one.why}`)
+        },
+      },
+      step,
+      one => series.push(one),
+    )
+    if (options.json !== undefined) save(options.json, take(index === steps.length - 1), progress)
+    await instances.keep(steps.slice(index + 1).flatMap(({ slots }) => slots.map(({ wanted }) => wanted)))
+  }
+  return take(true)
+}
+
+/** Beside the old one first, so that a full disk costs the new part and not what is there. */
+function save(path: string, result: Result, progress: Progress): void {
+  try {
+    writeFileSync(`${path}.part`, `${JSON.stringify(result)}\n`)
+    renameSync(`${path}.part`, path)
+  } catch (error) {
+    rmSync(`${path}.part`, { force: true })
+    progress.say(`FAILED to write ${path} (${systemCode(error) ?? 'unknown'}): what is there is kept, the run goes on`)
+  }
+}
