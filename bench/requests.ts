@@ -31,9 +31,16 @@ export const smallBody = JSON.stringify({
 
 export const small: Shape = { method: 'GET', path: '/', bodyBytes: 0, answerBytes: smallBody.length }
 
-/** A whole request; the head of the plain one is 374 bytes. */
-export function requestBytes({ method, path, bodyBytes }: Shape, keepAlive: boolean): Buffer {
-  const lines = requestHeaders.map(([name, value]) => `${name}: ${value}\r\n`)
+/**
+ * A whole request; the head of the plain one is 374 bytes.
+ * @param more header lines besides the usual, such as those of an upgrade
+ */
+export function requestBytes(
+  { method, path, bodyBytes }: Shape,
+  keepAlive: boolean,
+  more: readonly string[] = [],
+): Buffer {
+  const lines = [...requestHeaders.map(([name, value]) => `${name}: ${value}\r\n`), ...more.map(line => `${line}\r\n`)]
   if (!keepAlive) lines.push('Connection: close\r\n')
   if (bodyBytes > 0) lines.push('Content-Type: application/octet-stream\r\n', `Content-Length: ${bodyBytes}\r\n`)
   const head = `${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`

@@ -19,7 +19,13 @@ export interface Sample {
   readonly waitedUs: number | null
   readonly rssKiB: number | null
   readonly threads: number | null
-  /** From when a request was due; in scenarios at a fixed rate. */
+  /** Answered with 503, in scenarios where that is no error. */
+  readonly refused?: number
+  /** Before any connection stood, in scenarios with a process of their own. */
+  readonly baseRssKiB?: number
+  /** From the start of the process to its first answer, in scenarios of starts. */
+  readonly startMs?: number
+  /** From when a request was due, or an event was sent. */
   readonly latency?: Latency
   /** How late the generator itself was. */
   readonly lag?: Latency

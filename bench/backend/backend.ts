@@ -19,7 +19,8 @@ export interface KeyPair {
 
 export interface Backend {
   readonly child: Child
-  readonly ports: { readonly h: number; readonly tls: number }
+  /** `changing` is TLS with another certificate on each connection; 0 where that was not asked for. */
+  readonly ports: { readonly h: number; readonly tls: number; readonly changing: number }
 }
 
 const readyMs = 15_000
@@ -35,13 +36,20 @@ export async function makeKeyPair(folder: string): Promise<KeyPair> {
   return pair
 }
 
-/** Resolves when both ports are open. @throws Fault 'internal' where it does not start */
-export async function startBackend(children: Children, cores: Cores | undefined, pair: KeyPair): Promise<Backend> {
-  const [h = 0, tls = 0] = await freePorts(2)
+/** Resolves when its ports are open. @throws Fault 'internal' where it does not start */
+export async function startBackend(
+  children: Children,
+  cores: Cores | undefined,
+  pair: KeyPair,
+  changes: boolean,
+): Promise<Backend> {
+  const [h = 0, tls = 0, third = 0] = await freePorts(3)
+  const changing = changes ? third : 0
   const args = [entry('backend/server'), String(h), String(tls), pair.certificate, pair.key]
+  if (changes) args.push(String(changing))
   const child = children.start({ file: process.execPath, args, talks: true }, cores?.rest)
   for (const until = Date.now() + readyMs; Date.now() < until && child.ended() === undefined; ) {
-    if ((await canConnect(h)) && (await canConnect(tls))) return { child, ports: { h, tls } }
+    if ((await canConnect(h)) && (await canConnect(tls))) return { child, ports: { h, tls, changing } }
     await new Promise(resolve => setTimeout(resolve, pauseMs))
   }
   throw new Fault('internal', `the backend did not start: ${child.said().trim().slice(-500)}`)

@@ -6,11 +6,17 @@
 //   /bytes/N      N bytes
 //   /close        as /, and closes the connection
 //   /sleep/MS     as /, after so many milliseconds
+//   /echo         becomes a WebSocket that echoes messages of less than 126 bytes
+//   /events       server-sent events, one every 10 ms, each with the time (CLOCK_MONOTONIC, ns) at which it was sent
+//
+// A fifth argument is a port on which each TLS connection is shown another certificate.
 
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { createServer, type Socket } from 'node:net'
-import { createServer as createTlsServer } from 'node:tls'
+import { createServer, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 import { smallBody } from '../requests.ts'
+import { changingServer } from './changing.ts'
 
 const headEnd = '\r\n\r\n'
 const largest = 16 * 1024 * 1024
@@ -20,6 +26,48 @@ function answer(body: Buffer, close: boolean): Buffer {
   const head = `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n${connection}Content-Length: ${body.length}\r\n\r\n`
   return Buffer.concat([Buffer.from(head, 'latin1'), body])
 }
+
+const webSocketGuid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
+
+function becomeEcho(socket: Socket, head: string): void {
+  const key = /\r\nsec-websocket-key: *(\S+)/i.exec(head)?.[1] ?? ''
+  const accept = createHash('sha1').update(`${key}${webSocketGuid}`).digest('base64')
+  const lines = ['HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade']
+  socket.removeAllListeners('data')
+  socket.write(`${[...lines, `Sec-WebSocket-Accept: ${accept}`].join('\r\n')}${headEnd}`)
+  let rest = Buffer.alloc(0)
+  socket.on('data', chunk => {
+    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
+    // Final frame of up to 125 bytes, masked as a client's must be: 2 bytes, 4 of the mask, the payload.
+    for (;;) {
+      const size = rest.length < 2 ? 0 : (rest[1] ?? 0) & 0x7f
+      if (rest.length < 2 || rest.length < 6 + size) return
+      const frame = Buffer.allocUnsafe(2 + size)
+      frame[0] = rest[0] ?? 0
+      frame[1] = size
+      for (let i = 0; i < size; i++) frame[2 + i] = (rest[6 + i] ?? 0) ^ (rest[2 + (i & 3)] ?? 0)
+      socket.write(frame)
+      rest = rest.subarray(6 + size)
+    }
+  })
+}
+
+const eventMs = 10
+const listeners = new Set<Socket>()
+
+function becomeEvents(socket: Socket): void {
+  const fields = ['Content-Type: text/event-stream', 'Cache-Control: no-store', 'X-Accel-Buffering: no']
+  socket.write(`${['HTTP/1.1 200 OK', ...fields, 'Transfer-Encoding: chunked'].join('\r\n')}${headEnd}`)
+  listeners.add(socket)
+  socket.on('close', () => listeners.delete(socket))
+}
+
+setInterval(() => {
+  for (const socket of listeners) {
+    const event = `data: ${process.hrtime.bigint()}\n\n`
+    socket.write(`${event.length.toString(16)}\r\n${event}\r\n`)
+  }
+}, eventMs)
 
 const smallAnswer = answer(Buffer.from(smallBody), false)
 const closingAnswer = answer(Buffer.from(smallBody), true)
@@ -40,6 +88,8 @@ function respond(socket: Socket, head: string): void {
   else if (path === '/close') socket.end(closingAnswer)
   else if (path.startsWith('/sleep/'))
     setTimeout(() => socket.writable && socket.write(smallAnswer), Number(path.slice(7)))
+  else if (path === '/echo') becomeEcho(socket, head)
+  else if (path === '/events') becomeEvents(socket)
   else socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n')
 }
 
@@ -77,19 +127,20 @@ function serve(socket: Socket): void {
   })
 }
 
-const [plain, tls, certificate = '', key = ''] = process.argv.slice(2)
-createServer(serve).listen({ port: Number(plain), host: '127.0.0.1', backlog: 4096 })
-createTlsServer(
-  {
-    cert: readFileSync(certificate),
-    key: readFileSync(key),
-    minVersion: 'TLSv1.3',
-    ciphers: 'TLS_AES_128_GCM_SHA256',
-    ALPNProtocols: ['http/1.1'],
-  },
-  serve,
-)
-  .on('tlsClientError', () => {})
-  .listen({ port: Number(tls), host: '127.0.0.1', backlog: 4096 })
+const [plain, tls, certificate = '', key = '', changing] = process.argv.slice(2)
+const own: TlsOptions = {
+  cert: readFileSync(certificate),
+  key: readFileSync(key),
+  minVersion: 'TLSv1.3',
+  ciphers: 'TLS_AES_128_GCM_SHA256',
+  ALPNProtocols: ['http/1.1'],
+}
+const listen = (server: Server, port: string | undefined): void => {
+  server.on('tlsClientError', () => {})
+  server.listen({ port: Number(port), host: '127.0.0.1', backlog: 4096 })
+}
+if (changing !== undefined) listen(await changingServer(serve, own), changing)
+listen(createServer(serve), plain)
+listen(createTlsServer(own, serve), tls)
 // Whoever started it is gone: so is the reason to run.
 process.on('disconnect', () => process.exit())

@@ -6,7 +6,6 @@ import type { Command } from '../machine/children.ts'
 import type { Tools } from '../machine/tools.ts'
 import type { Scenario } from '../scenarios.ts'
 
-/** Switches of a queue-proxy that a rung of the ladder turns on; all off but `metrics` as a pod has them. */
 export interface Site {
   /** Of the client's side: plain and TLS. */
   readonly ports: { readonly h: number; readonly tls: number }

@@ -25,7 +25,7 @@ export const haproxy: Contender = {
 
 function configuration({ ports, upstream, backendPort, limit }: Site, both: string): string {
   const tls = upstream === 'tls' ? ' ssl verify none no-ssl-reuse' : ''
-  const limited = limit > 0 ? ` maxconn ${limit} maxqueue ${limit * 10}` : ''
+  const limited = limit > 0 ? ` maxconn ${limit}` : ''
   const lines = [
     'global',
     '  nbthread 1',

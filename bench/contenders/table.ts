@@ -12,7 +12,9 @@ const direct: Contender = {
   name: 'direct',
   summary: 'no proxy: the load straight to the backend, the floor of rates and latencies',
   missing: () => undefined,
-  cannot({ limit }, leg) {
+  cannot({ limit, kind, fresh, shape }, leg) {
+    if (kind === 'idle' || fresh) return 'nothing of its own to measure'
+    if (shape.path === '/close') return 'nothing behind it'
     if (leg === 'h-tls' || leg === 'tls-h') return 'one connection is plain or TLS, not both'
     return limit > 0 ? 'no limit' : undefined
   },

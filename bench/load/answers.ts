@@ -4,8 +4,12 @@
 const headEnd = Buffer.from('\r\n\r\n')
 
 export class Answers {
-  /** Answers that were not 2xx. */
+  /** Answers that were neither 2xx nor 503. */
   bad = 0
+  /** Answers that were 503. */
+  refused = 0
+  /** The peer said that it closes the connection after this answer. */
+  closing = false
   /** What cannot be understood; nothing is read after it. */
   broken: string | undefined
   #head = ''
@@ -57,7 +61,11 @@ export class Answers {
 
   #begin(head: string): void {
     // "HTTP/1.1 2": all else is counted, and read on.
-    if (head.charCodeAt(9) !== 50) this.bad++
+    if (head.charCodeAt(9) !== 50) {
+      if (head.startsWith('503', 9)) this.refused++
+      else this.bad++
+    }
+    if (/\r\nconnection: *close\b/i.test(head)) this.closing = true
     const found = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1]
     if (found === undefined) this.broken = `no Content-Length: ${head.slice(0, 80)}`
     else this.#missing = Number(found)

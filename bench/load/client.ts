@@ -2,8 +2,11 @@
 // answered once), go (the load, which the runner brackets with readings of the proxy's cost), close.
 
 import { ClosedLoop } from './closed.ts'
+import { Events } from './events.ts'
+import { Idle } from './idle.ts'
 import type { Generator, Job, Message } from './job.ts'
 import { OpenLoop } from './open.ts'
+import { WebSockets } from './websocket.ts'
 
 function make(job: Job): Generator {
   switch (job.kind) {
@@ -11,6 +14,14 @@ function make(job: Job): Generator {
       return new ClosedLoop(job)
     case 'open':
       return new OpenLoop(job)
+    case 'websocket':
+      return new WebSockets(job)
+    case 'events':
+      return new Events(job)
+    case 'idle':
+      return new Idle(job)
+    case 'start':
+      throw new Error('a start needs no load')
   }
 }
 

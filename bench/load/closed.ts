@@ -69,10 +69,14 @@ export class ClosedLoop implements Generator {
   #visit(fresh: boolean): void {
     const answers = new Answers()
     let preparing = fresh
+    /** Nothing is asked on it. */
+    let idle = false
+    /** This connection takes no further request. */
+    const gone = (): boolean => !this.#job.keepAlive || answers.closing
     const next = (): void => {
       if (!this.#running) this.#parked.push(next)
-      else if (this.#job.keepAlive) socket.write(this.#request)
-      else this.#visit(false)
+      else if (gone()) this.#visit(false)
+      else socket.write(this.#request)
     }
     const socket = open(this.#job.port, this.#job.tls, {
       opened: () => {
@@ -85,26 +89,27 @@ export class ClosedLoop implements Generator {
           socket.destroy()
         }
         if (done === 0) return
-        if (answers.bad > 0) this.#fail('an answer that is not 2xx')
+        if (answers.bad + answers.refused > 0) this.#fail('an answer that is not 2xx')
         else if (!preparing) this.#requests++
         answers.bad = 0
+        answers.refused = 0
         if (preparing) {
           preparing = false
           this.#ready++
           this.#onReady()
         }
-        answered = true
+        idle = true
         next()
-        answered = this.#job.keepAlive ? false : answered
+        idle = !this.#running || gone()
       },
       closed: why => {
         this.#sockets.delete(socket)
-        if (this.#closing || (answered && !this.#job.keepAlive)) return
+        // Where the next request is due it has found a connection of its own already.
+        if (this.#closing || (idle && gone())) return
         this.#fail(why ?? 'closed before the answer')
         if (this.#errors < maxErrors) setTimeout(() => this.#visit(preparing), reopenMs)
       },
     })
-    let answered = false
     this.#sockets.add(socket)
   }
 

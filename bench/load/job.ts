@@ -13,17 +13,21 @@ export interface Job {
   readonly keepAlive: boolean
   /** Requests a second, with `open`. */
   readonly rate: number
+  /** Whether 503 is an answer, counted apart. */
+  readonly refusals: boolean
 }
 
 export interface Outcome {
-  /** Answered with 2xx, and whole. */
+  /** Answered with 2xx, and whole; or messages echoed, events received, connections that stayed open. */
   readonly requests: number
   readonly seconds: number
   /** Failed connections, broken and unexpected answers, requests that were due and could not be sent. */
   readonly errors: number
+  /** Answered with 503, where that is no error. */
+  readonly refused?: number
   /** What the first error was; undefined without any. */
   readonly firstError?: string | undefined
-  /** From the moment at which a request was due. */
+  /** From the moment at which a request was due, or an event was sent. */
   readonly latency?: Latency
   /** How much later than due the generator itself sent: what of the latency is not the proxy's. */
   readonly lag?: Latency

@@ -33,6 +33,7 @@ export class OpenLoop implements Generator {
   #latency = new Recorder()
   #lag = new Recorder()
   #requests = 0
+  #refused = 0
   #errors = 0
   #firstError: string | undefined
   #closing = false
@@ -61,6 +62,7 @@ export class OpenLoop implements Generator {
     this.#latency = new Recorder()
     this.#lag = new Recorder()
     this.#requests = 0
+    this.#refused = 0
     this.#errors = 0
     this.#firstError = undefined
     const gap = 1_000 / this.#job.rate
@@ -88,6 +90,7 @@ export class OpenLoop implements Generator {
     const [latency, lag] = [this.#latency.take(), this.#lag.take()]
     return {
       requests: this.#requests,
+      ...(this.#job.refusals && { refused: this.#refused }),
       seconds: (performance.now() - began) / 1_000,
       errors: this.#errors,
       firstError: this.#firstError,
@@ -134,12 +137,14 @@ export class OpenLoop implements Generator {
             line.socket.destroy()
           }
           if (done === 0 || line.due === undefined) return
-          if (answers.bad > 0) this.#fail('an answer that is not 2xx')
+          if (answers.refused > 0 && this.#job.refusals) this.#refused++
+          else if (answers.bad + answers.refused > 0) this.#fail('an answer that is not 2xx')
           else {
             this.#requests++
             this.#latency.record(performance.now() - line.due)
           }
           answers.bad = 0
+          answers.refused = 0
           line.due = undefined
           this.#next(line)
         },

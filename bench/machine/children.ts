@@ -9,6 +9,8 @@ export interface Command {
   readonly args: readonly string[]
   /** The whole environment; undefined: PATH alone. */
   readonly env?: Readonly<Record<string, string>>
+  /** Its outputs go nowhere. */
+  readonly silent?: boolean
   /** A process of ours, to which messages can be sent. */
   readonly talks?: boolean
 }
@@ -48,8 +50,9 @@ export class Children {
     const [first = file, ...rest] = pinned
     // taskset becomes the command, so that the pid is the command's own.
     const channel = command.talks ? (['ipc'] as const) : []
+    const out = command.silent ? 'ignore' : 'pipe'
     // In a group of its own, so that a Ctrl-C reaches it through us, in order, and not from the terminal.
-    const child = spawn(first, rest, { env, stdio: ['ignore', 'pipe', 'pipe', ...channel], detached: true })
+    const child = spawn(first, rest, { env, stdio: ['ignore', out, 'pipe', ...channel], detached: true })
     let said = ''
     let code: number | undefined
     const hear = (text: Buffer): void => {

@@ -1,20 +1,22 @@
 // One request to a contender before it is measured: what answers wrongly is not compared with what works.
 
-import { type RequestOptions, request } from 'node:http'
-import { request as tlsRequest } from 'node:https'
+import { request } from 'node:http'
 import { Fault } from '../../src/base/errors.ts'
 import type { Child } from '../machine/children.ts'
 import { requestHeaders, smallBody } from '../requests.ts'
 
 const readyMs = 20_000
-const pauseMs = 25
 const patienceMs = 2_000
 
-/** Resolves when the process gives the backend's own answer. @throws Fault 'internal' with what it said instead */
-export async function untilAnswers(name: string, child: Child, port: number, tls = false): Promise<void> {
+/**
+ * Resolves when the process gives the backend's own answer.
+ * @param pauseMs between two requests
+ * @throws Fault 'internal' with what it said instead
+ */
+export async function untilAnswers(name: string, child: Child, port: number, pauseMs: number): Promise<void> {
   let got = 'nothing'
   for (const until = Date.now() + readyMs; Date.now() < until && child.ended() === undefined; ) {
-    got = await ask(port, tls)
+    got = await ask(port)
     if (got === `200 ${smallBody}`) return
     await new Promise(resolve => setTimeout(resolve, pauseMs))
   }
@@ -29,11 +31,10 @@ export function lastWords(child: Child): string {
 }
 
 /** Status and body, or why there is neither. */
-export function ask(port: number, tls: boolean): Promise<string> {
+function ask(port: number): Promise<string> {
   return new Promise(resolve => {
     const headers = Object.fromEntries(requestHeaders)
-    const options: RequestOptions = { host: '127.0.0.1', port, headers, agent: false, timeout: patienceMs }
-    const asked = tls ? tlsRequest({ ...options, rejectUnauthorized: false }) : request(options)
+    const asked = request({ host: '127.0.0.1', port, headers, agent: false, timeout: patienceMs })
     asked.on('response', message => {
       let body = ''
       message.on('data', part => {

@@ -17,12 +17,16 @@ export interface Instance {
   readonly contender: Contender
   readonly child: Child
   readonly ports: { readonly h: number; readonly tls: number }
+  /** From its start to its first right answer. */
+  readonly startMs: number
 }
 
 export interface Wanted {
   readonly contender: Contender
   readonly upstream: Side
   readonly limit: number
+  /** Behind it is the container with another certificate on each connection. */
+  readonly changing: boolean
 }
 
 interface Site {
@@ -37,6 +41,7 @@ interface Site {
 /** How long a port that was just left may stay taken. */
 const portMs = 3_000
 const stopMs = 5_000
+const pauseMs = 25
 
 export class Instances {
   readonly #site: Site
@@ -52,10 +57,10 @@ export class Instances {
    * @throws Fault 'internal' where it died, does not start or does not answer rightly
    */
   async get(wanted: Wanted): Promise<Instance & { readonly fresh: boolean }> {
-    const { contender, upstream } = wanted
+    const { contender } = wanted
     if (!contender.command) {
       const { child, ports } = this.#site.backend
-      return { contender, child, ports, fresh: false }
+      return { contender, child, ports, startMs: 0, fresh: false }
     }
     const key = keyOf(wanted)
     const running = this.#running.get(key)
@@ -65,13 +70,23 @@ export class Instances {
       this.#running.delete(key)
       throw new Fault('internal', `${contender.name} died (exit ${exit}): ${lastWords(running.child)}`)
     }
-    for (const [other, { contender: holder }] of this.#running) {
-      if (holder.fixedPorts.some(port => contender.fixedPorts.includes(port))) await this.#stop(other)
-    }
-    for (const port of contender.fixedPorts) await untilFree(port, contender.name)
-    const instance = await this.#start(wanted, this.#site.backend.ports[upstream])
+    const instance = await this.launch(wanted, pauseMs)
     this.#running.set(key, instance)
     return { ...instance, fresh: true }
+  }
+
+  /**
+   * Another process, which the caller stops.
+   * @param pause between two looks whether it answers, in ms
+   * @throws Fault 'internal' where it does not start or does not answer rightly
+   */
+  async launch(wanted: Wanted, pause: number): Promise<Instance> {
+    const { fixedPorts, name } = wanted.contender
+    for (const [other, { contender: holder }] of this.#running) {
+      if (holder.fixedPorts.some(port => fixedPorts.includes(port))) await this.#stop(other)
+    }
+    for (const port of fixedPorts) await untilFree(port, name)
+    return this.#start(wanted, pause)
   }
 
   /** Stops those that none of these scenarios wants any more. */
@@ -80,22 +95,24 @@ export class Instances {
     await Promise.all([...this.#running.keys()].filter(key => !keys.has(key)).map(key => this.#stop(key)))
   }
 
-  async #start({ contender, upstream, limit }: Wanted, backendPort: number): Promise<Instance> {
-    const { children, tools, cores, pair, folder: parent } = this.#site
+  async #start({ contender, upstream, limit, changing }: Wanted, pause: number): Promise<Instance> {
+    const { children, tools, cores, pair, backend, folder: parent } = this.#site
+    const backendPort = changing ? backend.ports.changing : backend.ports[upstream]
     const folder = join(parent, `${++this.#count}`)
     mkdirSync(folder)
     const [h = 0, tls = 0, ...spare] = await freePorts(2 + sparePorts)
     const ports = { h, tls }
     const command = contender.command?.({ ports, spare, upstream, backendPort, limit, folder, pair, tools })
     if (!command) throw new Fault('internal', `${contender.name} has nothing to start`)
+    const began = performance.now()
     const child = children.start(command, cores?.proxy)
     try {
-      await untilAnswers(contender.name, child, h)
+      await untilAnswers(contender.name, child, h, pause)
     } catch (error) {
       await child.stop()
       throw error
     }
-    return { contender, child, ports }
+    return { contender, child, ports, startMs: performance.now() - began }
   }
 
   async #stop(key: string): Promise<void> {
@@ -105,8 +122,8 @@ export class Instances {
   }
 }
 
-function keyOf({ contender, upstream, limit }: Wanted): string {
-  return `${contender.name} ${upstream} ${limit}`
+function keyOf({ contender, upstream, limit, changing }: Wanted): string {
+  return `${contender.name} ${upstream} ${limit} ${changing}`
 }
 
 /** @throws Fault 'internal' where somebody else holds the port */

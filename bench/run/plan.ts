@@ -1,7 +1,9 @@
 // What a run will do, before it does it: which contender on which leg of which scenario, what is skipped and why, and how
 // long it takes.
 
-import { type Contender, maxConnections } from '../contenders/contender.ts'
+import type { Contender } from '../contenders/contender.ts'
+import { rungs } from '../contenders/ladder.ts'
+import { own } from '../contenders/table.ts'
 import type { LegName } from '../legs.ts'
 import { legs } from '../legs.ts'
 import { counters, countingSeconds } from '../machine/syscalls.ts'
@@ -31,33 +33,34 @@ export interface Pace {
 
 /** Around each load: connecting, closing, messages. */
 const overheadSeconds = 0.12
-const startSeconds = 0.5
+const startSeconds = 0.6
+const perConnectionSeconds = 0.0008
 export const controlSuffix = ' (control)'
 
 /**
- * @param control the contender that runs twice where a scenario is looked at closely; undefined: none
+ * @param best ours: climbs the ladder, and runs twice where a scenario is looked at closely; undefined: not there
  * @returns the steps, and each reason for which a contender is left out of something, once
  */
 export function plan(
   scenarios: readonly Scenario[],
   contenders: readonly Contender[],
-  control: string | undefined,
+  best: string | undefined,
 ): { readonly steps: readonly Step[]; readonly skipped: readonly Skipped[] } {
   const skipped = new Map<string, Skipped>()
-  const steps = scenarios.map(scenario => {
+  const steps = scenarios.map((scenario): Step => {
+    if (scenario.who === 'ladder') return { scenario, slots: best === undefined ? [] : ladder(best) }
+    const everybody = contenders.filter(({ name }) => scenario.who === 'all' || own.includes(name))
     const slots = scenario.legs.flatMap(leg =>
-      contenders.flatMap((contender): Slot[] => {
+      everybody.flatMap((contender): Slot[] => {
         const why = contender.cannot(scenario, leg)
         if (why !== undefined) {
-          skipped.set(`${contender.name} ${why}`, { what: `${contender.name} where it cannot take part`, why })
+          skipped.set(`${contender.name} ${why}`, { what: `${contender.name} in some scenarios`, why })
           return []
         }
-        const slot: Slot = {
-          leg,
-          contender,
-          wanted: { contender, upstream: legs[leg].upstream, limit: scenario.limit },
-        }
-        const twice = scenario.closely && contender.name === control && leg === scenario.legs[0]
+        const { upstream } = legs[leg]
+        const { limit, changing } = scenario
+        const slot: Slot = { leg, contender, wanted: { contender, upstream, limit, changing } }
+        const twice = scenario.closely && contender.name === best && leg === scenario.legs[0]
         return twice ? [slot, twin(slot)] : [slot]
       }),
     )
@@ -66,22 +69,41 @@ export function plan(
   return { steps: steps.filter(({ slots }) => slots.length > 0), skipped: [...skipped.values()] }
 }
 
+function ladder(engine: string): readonly Slot[] {
+  return rungs(engine).map(({ leg, limit, contender }) => {
+    const { upstream } = legs[leg]
+    return { leg, contender, wanted: { contender, upstream, limit, changing: false } }
+  })
+}
+
+/** The run's pace, or what the scenario has in its place. */
+export function paceOf({ rounds, seconds }: Scenario, pace: Pace): Pace {
+  return {
+    ...pace,
+    rounds: Math.min(rounds ?? pace.rounds, pace.rounds),
+    seconds: Math.max(seconds ?? pace.seconds, pace.seconds),
+  }
+}
+
 /** The same contender again, in a process of its own. */
 function twin({ leg, contender, wanted }: Slot): Slot {
   const copy = { ...contender, name: `${contender.name}${controlSuffix}` }
   return { leg, contender: copy, controlOf: contender.name, wanted: { ...wanted, contender: copy } }
 }
 
-/** How long a step takes, in seconds. */
-export function stepSeconds({ scenario, slots }: Step, pace: Pace, tools: Tools): number {
-  const load = (pace.warmUpSeconds + overheadSeconds + pace.rounds * (pace.seconds + overheadSeconds)) * slots.length
+/** How long a step takes, in seconds: an estimate. */
+export function stepSeconds({ scenario, slots }: Step, runPace: Pace, tools: Tools): number {
+  const { rounds, seconds, warmUpSeconds } = paceOf(scenario, runPace)
+  const each = overheadSeconds + scenario.connections * perConnectionSeconds
+  if (scenario.kind === 'start') return slots.length * rounds * startSeconds
+  if (scenario.fresh) return slots.length * rounds * (startSeconds + each + seconds)
+  const drain = scenario.kind === 'open' ? 0.1 : 0
+  const load = slots.length * (warmUpSeconds + each + rounds * (seconds + each + drain))
   const counting = scenario.closely
     ? slots.filter(countable).length * counters.filter(name => tools[name]).length * countingSeconds
     : 0
   const starts = new Set(slots.map(({ wanted }) => `${wanted.contender.name} ${wanted.upstream}`)).size
-  return (
-    load + counting + starts * startSeconds + Math.min(scenario.connections, maxConnections) * 0.0005 * slots.length
-  )
+  return load + counting + starts * startSeconds
 }
 
 /** System calls are counted once for each kind of contender. */

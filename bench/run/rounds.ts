@@ -14,7 +14,10 @@ import type { Sample, Series, Skipped } from '../result.ts'
 import type { Scenario } from '../scenarios.ts'
 import { type Random, shuffled } from '../stats/random.ts'
 import type { Instance, Instances } from './instances.ts'
-import { countable, type Pace, type Slot, type Step } from './plan.ts'
+import { countable, type Pace, paceOf, type Slot, type Step } from './plan.ts'
+
+/** Between two looks at a process that has just been started: what its start is known to. */
+const freshPauseMs = 2
 
 export interface Bench {
   readonly children: Children
@@ -23,7 +26,7 @@ export interface Bench {
   readonly instances: Instances
   readonly random: Random
   readonly pace: Pace
-  /** Told of each sample, so that it is kept and progress can be shown. */
+  /** Told of each sample, so that progress can be shown. */
   readonly took: (slot: Slot, scenario: Scenario, sample: Sample) => void
   readonly failed: (what: Skipped) => void
   readonly skip: (what: Skipped) => void
@@ -35,7 +38,8 @@ interface Growing extends Series {
   syscalls: Partial<Record<CounterName, Counted>>
 }
 
-export async function measure(bench: Bench, { scenario, slots }: Step, keep: (series: Series) => void): Promise<void> {
+export async function measure(whole: Bench, { scenario, slots }: Step, keep: (series: Series) => void): Promise<void> {
+  const bench = { ...whole, pace: paceOf(scenario, whole.pace) }
   const runners = slots.map(slot => {
     const { leg, contender, controlOf } = slot
     const series: Growing = {
@@ -55,11 +59,12 @@ export async function measure(bench: Bench, { scenario, slots }: Step, keep: (se
       bench.failed({ what: `${scenario.name}, ${slot.leg}, ${slot.contender.name}`, why: describe(error) })
     }
   }
-  for (const { slot } of runners) await attempt(slot, () => warmUp(bench, scenario, slot))
+  const once = scenario.fresh ? [] : runners
+  for (const { slot } of once) await attempt(slot, () => warmUp(bench, scenario, slot))
   for (let round = 1; round <= bench.pace.rounds; round++) {
     for (const { slot, series } of shuffled(runners, bench.random)) {
       await attempt(slot, async () => {
-        const sample = await time(bench, scenario, slot, round)
+        const sample = await (scenario.fresh ? timeFresh : time)(bench, scenario, slot, round)
         series.samples.push(sample)
         bench.took(slot, scenario, sample)
       })
@@ -79,19 +84,49 @@ async function warmUp(bench: Bench, scenario: Scenario, slot: Slot): Promise<voi
 }
 
 async function time(bench: Bench, scenario: Scenario, slot: Slot, round: number): Promise<Sample> {
-  const { instances, loader, pace } = bench
+  const { instances, loader } = bench
   const instance = await instances.get(slot.wanted)
   if (instance.fresh) await warmUp(bench, scenario, slot)
   await loader.prepare(jobOf(scenario, slot, instance))
-  const measured = slot.contender.command !== undefined
-  const before = measured ? costOf(instance.child.pid) : undefined
-  const load = await loader.go(pace.seconds)
-  const after = measured ? costOf(instance.child.pid) : undefined
+  const sample = await load(bench, slot, instance, round)
   await loader.close()
   // Says so if it died under the load.
   await instances.get(slot.wanted)
-  const { requests, seconds, errors, latency, lag } = load
-  return { round, requests, seconds, errors, ...spent(before, after), ...(latency && { latency }), ...(lag && { lag }) }
+  return sample
+}
+
+/** On a process that is started for this sample. */
+async function timeFresh(bench: Bench, scenario: Scenario, slot: Slot, round: number): Promise<Sample> {
+  const { instances, loader } = bench
+  const instance = await instances.launch(slot.wanted, freshPauseMs)
+  const { child, startMs } = instance
+  try {
+    const base = costOf(child.pid)
+    if (scenario.kind === 'start') {
+      const none = { ranUs: 0, waitedUs: 0, rssKiB: 0, threads: 0 }
+      return { round, requests: 1, seconds: startMs / 1_000, errors: 0, ...spent(none, base), startMs }
+    }
+    await loader.prepare(jobOf(scenario, slot, instance))
+    const sample = await load(bench, slot, instance, round)
+    await loader.close()
+    return { ...sample, ...(base && { baseRssKiB: base.rssKiB }) }
+  } finally {
+    await child.stop()
+  }
+}
+
+/** The prepared load, between two readings of what the process cost. */
+async function load({ loader, pace }: Bench, slot: Slot, { child }: Instance, round: number): Promise<Sample> {
+  const measured = slot.contender.command !== undefined
+  const before = measured ? costOf(child.pid) : undefined
+  const { requests, seconds, errors, refused, latency, lag } = await loader.go(pace.seconds)
+  const after = measured ? costOf(child.pid) : undefined
+  return {
+    ...{ round, requests, seconds, errors, ...spent(before, after) },
+    ...(refused !== undefined && { refused }),
+    ...(latency && { latency }),
+    ...(lag && { lag }),
+  }
 }
 
 function spent(
@@ -108,9 +143,13 @@ function spent(
   }
 }
 
-function jobOf({ kind, shape, connections, keepAlive, rate }: Scenario, { leg }: Slot, { ports }: Instance): Job {
+function jobOf(
+  { kind, shape, connections, keepAlive, rate, refusals }: Scenario,
+  { leg }: Slot,
+  { ports }: Instance,
+): Job {
   const { inbound } = legs[leg]
-  return { kind, shape, connections, keepAlive, rate, port: ports[inbound], tls: inbound === 'tls' }
+  return { kind, shape, connections, keepAlive, rate, refusals, port: ports[inbound], tls: inbound === 'tls' }
 }
 
 /** What cannot be counted is skipped, and said. */

@@ -17,7 +17,7 @@ import type { Result, Series, Skipped } from '../result.ts'
 import type { Scenario } from '../scenarios.ts'
 import { seeded } from '../stats/random.ts'
 import { Instances } from './instances.ts'
-import { type Pace, plan, stepSeconds } from './plan.ts'
+import { type Pace, paceOf, plan, stepSeconds } from './plan.ts'
 import { duration, Progress } from './progress.ts'
 import { measure } from './rounds.ts'
 
@@ -82,8 +82,8 @@ async function run(
     progress.say(`SKIPPED ${one.what}: ${one.why}`)
   }
   const present = options.contenders.filter(({ missing }) => missing(tools) === undefined)
-  const control = own.find(name => present.some(each => each.name === name))
-  const { steps, skipped: unable } = plan(options.scenarios, present, control)
+  const best = own.find(name => present.some(each => each.name === name))
+  const { steps, skipped: unable } = plan(options.scenarios, present, best)
   const total = steps.reduce((sum, step) => sum + stepSeconds(step, pace, tools), 0)
   const progress = new Progress(total, options.terminal, options.say)
   for (const contender of options.contenders) {
@@ -116,12 +116,13 @@ async function run(
   progress.say(`${steps.length} scenarios, ${present.length} contenders, about ${duration(total)}`)
   if (availableParallelism() < 2) progress.say('WARNING one core only: proxy, load and backend take it from each other')
 
+  const changes = steps.some(({ scenario }) => scenario.changing)
   const pair = await makeKeyPair(folder)
-  const backend = await startBackend(children, cores, pair)
+  const backend = await startBackend(children, cores, pair, changes)
   const loader = new Loader(children, cores)
   const instances = new Instances({ children, tools, cores, folder, pair, backend })
   for (const [index, step] of steps.entries()) {
-    const each = stepSeconds(step, pace, tools) / (step.slots.length * pace.rounds)
+    const each = stepSeconds(step, pace, tools) / (step.slots.length * paceOf(step.scenario, pace).rounds)
     await measure(
       {
         ...{ children, tools, loader, instances, pace, skip },
