@@ -1,29 +1,51 @@
 // The command line of the benchmark. What it does not know is refused with the way to the help.
 
-import { parseArgs } from 'node:util'
+import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 import { Fault } from '../src/base/errors.ts'
 import type { Contender } from './contenders/contender.ts'
+import { customContender } from './contenders/custom.ts'
 import { type LegName, legs } from './legs.ts'
+import type { Pace } from './run/plan.ts'
 import type { Scenario } from './scenarios.ts'
 
-export interface RunFlags {
+export interface RunCommand {
+  readonly verb: 'run'
   readonly scenarios: readonly Scenario[]
   readonly contenders: readonly Contender[]
-  readonly rounds: number
-  readonly seconds: number
-  readonly warmUp: number
+  readonly pace: Pace
   readonly seed: number
   readonly syscalls: boolean
   readonly json: string | undefined
   readonly html: string | undefined
+  /** As given, for the result; without paths. */
   readonly given: Readonly<Record<string, string | boolean>>
 }
 
-const none: string[] = []
+export interface ReportCommand {
+  readonly verb: 'report'
+  readonly file: string
+  readonly html: string | undefined
+  /** A text file in which the part between two marks is replaced by the Markdown. */
+  readonly into: string | undefined
+}
 
-const options = {
+export interface CompareCommand {
+  readonly verb: 'compare'
+  readonly before: string
+  readonly after: string
+  readonly threshold: number
+  readonly to: string | undefined
+}
+
+export type Command = RunCommand | ReportCommand | CompareCommand | { readonly verb: 'list' | 'help' }
+
+const none: string[] = []
+const quickPace = { seconds: '0.6', warmUp: '0.6' }
+const fullPace = { seconds: '0.8', warmUp: '0.8' }
+
+const runOptions = {
   quick: { type: 'boolean', default: false },
-  rounds: { type: 'string' },
+  rounds: { type: 'string', default: '5' },
   seconds: { type: 'string' },
   'warm-up': { type: 'string' },
   seed: { type: 'string', default: '1' },
@@ -35,55 +57,102 @@ const options = {
   leg: { type: 'string', multiple: true, default: none },
 } as const
 
+interface Tables {
+  readonly contenders: readonly Contender[]
+  readonly scenarios: readonly Scenario[]
+}
+
 /** @throws Fault 'usage' */
-export function readRunFlags(
-  args: readonly string[],
-  contenders: readonly Contender[],
-  scenarios: readonly Scenario[],
-): RunFlags {
-  const values = parse(args)
+export function readCommand(argv: readonly string[], tables: Tables): Command {
+  const [verb = 'help', ...args] = argv
+  if (args.includes('--help') || args.includes('-h')) return { verb: 'help' }
+  switch (verb) {
+    case 'run':
+      return readRun(args, tables)
+    case 'report':
+      return readReport(args)
+    case 'compare':
+      return readCompare(args)
+    case 'list':
+      parse(args, {})
+      return { verb }
+    case 'help':
+    case '--help':
+    case '-h':
+      return { verb: 'help' }
+    default:
+      throw usage(`no command "${verb}"`)
+  }
+}
+
+function readRun(args: readonly string[], { contenders, scenarios }: Tables): RunCommand {
+  const { values } = parse(args, runOptions)
   const { quick, scenario, contender, leg } = values
-  const wantedLegs = known('leg', leg, Object.keys(legs)) as readonly LegName[]
-  const named = known(
-    'scenario',
-    scenario,
-    scenarios.map(({ name }) => name),
-  )
-  const rows = scenarios
-    .filter(({ name }) => named.length === 0 || named.includes(name))
-    .map(row => (quick && named.length === 0 ? { ...row, legs: row.quick } : row))
-    .map(row => ({ ...row, legs: row.legs.filter(each => wantedLegs.length === 0 || wantedLegs.includes(each)) }))
-    .filter(row => row.legs.length > 0)
-  if (rows.length === 0) throw usage('nothing to run: no such leg in these scenarios')
-  const chosen = known(
-    'contender',
-    contender,
-    contenders.map(({ name }) => name),
-  )
+  const custom = contender.filter(name => name.includes('=')).map(customContender)
+  const chosen = contender.map(given => given.replace(/=.*/s, ''))
+  const everybody = [...contenders.filter(({ name }) => !custom.some(each => each.name === name)), ...custom]
+  const rows = chooseScenarios(scenarios, scenario, leg, quick)
+  const pace = quick ? quickPace : fullPace
   return {
+    verb: 'run',
     scenarios: rows,
-    contenders: contenders.filter(({ name }) => chosen.length === 0 || chosen.includes(name)),
-    rounds: number('rounds', values.rounds ?? '5', 1, 100),
-    seconds: number('seconds', values.seconds ?? (quick ? '0.8' : '1'), 0.1, 600),
-    warmUp: number('warm-up', values['warm-up'] ?? (quick ? '0.8' : '1'), 0.1, 60),
+    contenders: choose('contender', chosen, everybody),
+    pace: {
+      rounds: number('rounds', values.rounds, 1, 100),
+      seconds: number('seconds', values.seconds ?? pace.seconds, 0.1, 600),
+      warmUpSeconds: number('warm-up', values['warm-up'] ?? pace.warmUp, 0.1, 60),
+    },
     seed: number('seed', values.seed, 0, 2 ** 32 - 1),
     syscalls: !values['no-syscalls'],
     json: values.json,
     html: values.html,
-    given: Object.fromEntries(
-      Object.entries(values)
-        .filter(([name]) => name !== 'json' && name !== 'html')
-        .map(([name, value]) => [name, Array.isArray(value) ? value.join() : (value as string | boolean)]),
-    ),
+    given: { quick, scenario: scenario.join(), contender: chosen.join(), leg: leg.join() },
   }
 }
 
-function parse(args: readonly string[]) {
+/** Named ones with all their legs; otherwise all, or with --quick those that have legs for it. */
+function chooseScenarios(
+  scenarios: readonly Scenario[],
+  named: readonly string[],
+  wantedLegs: readonly string[],
+  quick: boolean,
+): readonly Scenario[] {
+  for (const each of wantedLegs) {
+    if (!Object.hasOwn(legs, each)) throw usage(`--leg: no "${each}"; there are ${Object.keys(legs).join(', ')}`)
+  }
+  const wanted = (leg: LegName): boolean => wantedLegs.length === 0 || wantedLegs.includes(leg)
+  const rows = choose('scenario', named, scenarios)
+    .map(row => ({ ...row, legs: quick && named.length === 0 ? row.quick : row.legs }))
+    .map(row => ({ ...row, legs: row.legs.filter(wanted) }))
+    .filter(row => row.legs.length > 0)
+  if (rows.length === 0) throw usage('nothing to run: these scenarios have no such leg')
+  return rows
+}
+
+function readReport(args: readonly string[]): ReportCommand {
+  const { values, positionals } = parse(args, { html: { type: 'string' }, into: { type: 'string' } }, 1)
+  const [file = ''] = positionals
+  return { verb: 'report', file, html: values.html, into: values.into }
+}
+
+function readCompare(args: readonly string[]): CompareCommand {
+  const options = { threshold: { type: 'string', default: '5' }, to: { type: 'string' } } as const
+  const { values, positionals } = parse(args, options, 2)
+  const [before = '', after = ''] = positionals
+  const threshold = number('threshold', values.threshold, 0, 1_000) / 100
+  return { verb: 'compare', before, after, threshold, to: values.to }
+}
+
+function parse<const O extends ParseArgsOptionsConfig>(args: readonly string[], options: O, files = 0) {
+  let parsed: ReturnType<typeof parseArgs<{ args: string[]; options: O; strict: true; allowPositionals: true }>>
   try {
-    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values
+    parsed = parseArgs({ args: [...args], options, strict: true, allowPositionals: true })
   } catch (error) {
     throw usage(error instanceof Error ? (error.message.split('. ')[0] ?? '') : 'unreadable')
   }
+  const got = parsed.positionals.length
+  if (got !== files) throw usage(`want ${files === 0 ? 'no file' : `${files} result files`}, got ${got}`)
+  return parsed
 }
 
 function number(name: string, text: string, least: number, most: number): number {
@@ -93,13 +162,16 @@ function number(name: string, text: string, least: number, most: number): number
   return value
 }
 
-function known(flag: string, names: readonly string[], table: readonly string[]): readonly string[] {
+/** Those of these names, in the table's order; all, where none is named. */
+function choose<T extends { readonly name: string }>(flag: string, names: readonly string[], table: readonly T[]) {
   for (const name of names) {
-    if (!table.includes(name)) throw usage(`--${flag}: no "${name}"; there are ${table.join(', ')}`)
+    if (!table.some(row => row.name === name)) {
+      throw usage(`--${flag}: no "${name}"; there are ${table.map(row => row.name).join(', ')}`)
+    }
   }
-  return names
+  return names.length === 0 ? table : table.filter(row => names.includes(row.name))
 }
 
-export function usage(what: string): Fault {
+function usage(what: string): Fault {
   return new Fault('usage', `postern-bench: ${what}; see postern-bench --help`)
 }

@@ -1,34 +1,114 @@
-// The command: which verb, its signals and its exit code.
+// The command: which verb, its signals and its exit code. Nobody else ends the process or listens to a signal.
 
-import { describe, Fault } from '../src/base/errors.ts'
-import { readRunFlags } from './args.ts'
-import { contenders } from './contenders/table.ts'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { describe, Fault, systemCode } from '../src/base/errors.ts'
+import { type CompareCommand, type ReportCommand, type RunCommand, readCommand } from './args.ts'
+import { compare, showComparison } from './compare.ts'
+import { contenders, own } from './contenders/table.ts'
+import { help, list } from './help.ts'
+import { findTools } from './machine/tools.ts'
+import { html } from './report/html.ts'
 import { markdown } from './report/markdown.ts'
+import { splice } from './report/splice.ts'
 import { startRun } from './run/run.ts'
 import { scenarios } from './scenarios.ts'
+import { readResult } from './schema.ts'
 
 /** As in BSD's sysexits. */
 const usageExit = 64
 const interruptedExit = 130
 
-async function main(): Promise<void> {
-  const [, ...args] = process.argv.slice(2)
-  const flags = readRunFlags(args, contenders, scenarios)
-  const run = startRun({
-    scenarios: flags.scenarios,
-    contenders: flags.contenders,
-    pace: { rounds: flags.rounds, seconds: flags.seconds, warmUpSeconds: flags.warmUp },
-    seed: flags.seed,
-    syscalls: flags.syscalls,
-    json: flags.json,
-    flags: flags.given,
+/** @returns the exit code */
+async function run(command: RunCommand): Promise<number> {
+  const { scenarios, contenders, pace, seed, syscalls, json, html: page, given } = command
+  const say = (text: string): boolean => process.stderr.write(text)
+  const options = {
+    scenarios,
+    contenders,
+    pace,
+    seed,
+    syscalls,
+    json,
+    flags: given,
+    say,
     terminal: process.stderr.isTTY,
-    say: text => process.stderr.write(text),
-  })
-  process.on('exit', () => run.end())
-  const result = await run.result
+  }
+  const running = startRun(options)
+  let interrupted = false
+  const leave = (): void => {
+    if (interrupted) process.exit(interruptedExit)
+    interrupted = true
+    const part = running.end()
+    if (part && page !== undefined) write(page, html(part))
+    process.exit(interruptedExit)
+  }
+  process.on('SIGINT', leave)
+  process.on('SIGTERM', leave)
+  process.on('exit', () => running.end())
+  const result = await running.result
+  const wrote = page === undefined || write(page, html(result))
   process.stdout.write(`${markdown(result)}\n`)
-  process.exit(result.failures.length > 0 ? 1 : 0)
+  return wrote && result.failures.length === 0 ? 0 : 1
+}
+
+function report({ file, html: page, into }: ReportCommand): number {
+  const result = readResult(read(file), file)
+  if (page !== undefined) return write(page, html(result)) ? 0 : 1
+  if (into !== undefined) return write(into, splice(read(into), markdown(result), into)) ? 0 : 1
+  process.stdout.write(`${markdown(result)}\n`)
+  return 0
+}
+
+function compareFiles({ before, after, threshold, to }: CompareCommand): number {
+  const [old, now] = [before, after].map(file => readResult(read(file), file))
+  if (!old || !now) return usageExit
+  const comparison = compare(old, now, { threshold, to })
+  process.stdout.write(showComparison(comparison))
+  return comparison.changes.some(({ regressed }) => regressed) ? 1 : 0
+}
+
+function listAll(): number {
+  const tools = findTools()
+  const best = own.find(name => contenders.some(each => each.name === name && each.missing(tools) === undefined))
+  const { pace } = readCommand(['run'], { contenders, scenarios }) as RunCommand
+  process.stdout.write(list(scenarios, contenders, tools, pace, best))
+  return 0
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new Fault('usage', `${path} cannot be read (${systemCode(error) ?? 'unknown'})`)
+  }
+}
+
+/** @returns whether it was written; what else there is to say is still said */
+function write(path: string, text: string): boolean {
+  try {
+    writeFileSync(path, text)
+    return true
+  } catch (error) {
+    process.stderr.write(`cannot write ${path} (${systemCode(error) ?? 'unknown'})\n`)
+    return false
+  }
+}
+
+async function main(): Promise<number> {
+  const command = readCommand(process.argv.slice(2), { contenders, scenarios })
+  switch (command.verb) {
+    case 'run':
+      return run(command)
+    case 'report':
+      return report(command)
+    case 'compare':
+      return compareFiles(command)
+    case 'list':
+      return listAll()
+    case 'help':
+      process.stdout.write(help)
+      return 0
+  }
 }
 
 function fail(error: unknown): void {
@@ -37,6 +117,4 @@ function fail(error: unknown): void {
   process.exit(usage ? usageExit : 1)
 }
 
-process.on('SIGINT', () => process.exit(interruptedExit))
-process.on('SIGTERM', () => process.exit(interruptedExit))
-main().catch(fail)
+main().then(code => process.exit(code), fail)

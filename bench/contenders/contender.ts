@@ -31,6 +31,8 @@ export interface Contender {
   readonly cannot: (scenario: Scenario, leg: LegName) => string | undefined
   /** Ports that it takes whatever it is told; two that share one never run at a time. */
   readonly fixedPorts: readonly number[]
+  /** Of the client's side, where it listens on others than it is given. */
+  readonly ports?: { readonly h?: number; readonly tls?: number }
   /** What to start, after writing its files; undefined for the floor, where the load goes straight to the backend. */
   readonly command: ((site: Site) => Command) | undefined
   readonly version: (tools: Tools) => string

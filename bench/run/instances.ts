@@ -101,7 +101,7 @@ export class Instances {
     const folder = join(parent, `${++this.#count}`)
     mkdirSync(folder)
     const [h = 0, tls = 0, ...spare] = await freePorts(2 + sparePorts)
-    const ports = { h, tls }
+    const ports = { h, tls, ...contender.ports }
     const command = contender.command?.({ ports, spare, upstream, backendPort, limit, folder, pair, tools })
     if (!command) throw new Fault('internal', `${contender.name} has nothing to start`)
     const began = performance.now()
