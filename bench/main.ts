@@ -1,6 +1,6 @@
 // The command: which verb, its signals and its exit code. Nobody else ends the process or listens to a signal.
 
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { describe, Fault, systemCode } from '../src/base/errors.ts'
 import { type CompareCommand, type ReportCommand, type RunCommand, readCommand } from './args.ts'
 import { compare, showComparison } from './compare.ts'
@@ -10,7 +10,9 @@ import { findTools } from './machine/tools.ts'
 import { html } from './report/html.ts'
 import { markdown } from './report/markdown.ts'
 import { splice } from './report/splice.ts'
+import type { Result } from './result.ts'
 import { startRun } from './run/run.ts'
+import { save } from './save.ts'
 import { scenarios } from './scenarios.ts'
 import { readResult } from './schema.ts'
 
@@ -22,39 +24,39 @@ const interruptedExit = 130
 async function run(command: RunCommand): Promise<number> {
   const { scenarios, contenders, pace, seed, syscalls, json, html: page, given } = command
   const say = (text: string): boolean => process.stderr.write(text)
-  const options = {
-    scenarios,
-    contenders,
-    pace,
-    seed,
-    syscalls,
-    json,
-    flags: given,
-    say,
-    terminal: process.stderr.isTTY,
+  let wrote = true
+  const keep = (part: Result): void => {
+    wrote = json === undefined || save(json, `${JSON.stringify(part)}\n`)
   }
-  const running = startRun(options)
+  const running = startRun({
+    ...{ scenarios, contenders, pace, seed, syscalls, keep, say },
+    flags: given,
+    terminal: process.stderr.isTTY,
+  })
   let interrupted = false
   const leave = (): void => {
     if (interrupted) process.exit(interruptedExit)
     interrupted = true
     const part = running.end()
-    if (part && page !== undefined) write(page, html(part))
+    if (part) {
+      keep(part)
+      if (page !== undefined) save(page, html(part))
+    }
     process.exit(interruptedExit)
   }
-  process.on('SIGINT', leave)
-  process.on('SIGTERM', leave)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, leave)
   process.on('exit', () => running.end())
   const result = await running.result
-  const wrote = page === undefined || write(page, html(result))
+  keep(result)
+  if (page !== undefined) wrote = save(page, html(result)) && wrote
   process.stdout.write(`${markdown(result)}\n`)
   return wrote && result.failures.length === 0 ? 0 : 1
 }
 
 function report({ file, html: page, into }: ReportCommand): number {
   const result = readResult(read(file), file)
-  if (page !== undefined) return write(page, html(result)) ? 0 : 1
-  if (into !== undefined) return write(into, splice(read(into), markdown(result), into)) ? 0 : 1
+  if (page !== undefined) return save(page, html(result)) ? 0 : 1
+  if (into !== undefined) return save(into, splice(read(into), markdown(result), into)) ? 0 : 1
   process.stdout.write(`${markdown(result)}\n`)
   return 0
 }
@@ -80,17 +82,6 @@ function read(path: string): string {
     return readFileSync(path, 'utf8')
   } catch (error) {
     throw new Fault('usage', `${path} cannot be read (${systemCode(error) ?? 'unknown'})`)
-  }
-}
-
-/** @returns whether it was written; what else there is to say is still said */
-function write(path: string, text: string): boolean {
-  try {
-    writeFileSync(path, text)
-    return true
-  } catch (error) {
-    process.stderr.write(`cannot write ${path} (${systemCode(error) ?? 'unknown'})\n`)
-    return false
   }
 }
 

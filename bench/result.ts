@@ -42,6 +42,18 @@ export interface Series {
   readonly syscalls: Readonly<Partial<Record<CounterName, Counted>>>
 }
 
+/** The same load by somebody else's generator. */
+export interface Check {
+  readonly tool: string
+  readonly scenario: string
+  readonly leg: LegName
+  readonly contender: string
+  readonly cpuUsPerRequest: number
+  readonly requestsPerSecond: number
+  /** Of one core, from 0 to 1. */
+  readonly busy: number
+}
+
 /** What was left out, and how it can be had. */
 export interface Skipped {
   readonly what: string
@@ -70,4 +82,5 @@ export interface Result {
   /** What went wrong while it ran; what was measured before is kept. */
   readonly failures: readonly Skipped[]
   readonly series: readonly Series[]
+  readonly checks: readonly Check[]
 }

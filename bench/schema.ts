@@ -134,6 +134,15 @@ const shape = object({
   skipped: array(noted),
   failures: array(noted),
   series: array(series),
+  checks: described(
+    "The same load by somebody else's generator.",
+    array(
+      object({
+        ...{ tool: line, scenario: line, leg, contender: line },
+        ...{ cpuUsPerRequest: amount, requestsPerSecond: amount, busy: amount },
+      }),
+    ),
+  ),
 })
 
 export function resultSchema(): Readonly<Record<string, unknown>> {

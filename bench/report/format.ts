@@ -45,7 +45,11 @@ export function markdownTable([head = [], ...rows]: readonly Cells[]): string {
 }
 
 export function htmlTable([head = [], ...rows]: readonly Cells[]): string {
-  const cell = (tag: string) => (text: string) => `<${tag}>${escapeText(text)}</${tag}>`
-  const body = rows.map(cells => `<tr>${cells.map(cell('td')).join('')}</tr>`).join('\n')
-  return `<div class="wide"><table><thead><tr>${head.map(cell('th')).join('')}</tr></thead><tbody>${body}</tbody></table></div>`
+  // A column of words reads from the left, one of figures from the right.
+  const words = head.map((_, i) => i === 0 || rows.some(cells => /^[a-z]/i.test(cells[i] ?? '')))
+  const cell = (tag: string) => (text: string, i: number) =>
+    `<${tag}${words[i] ? ' class="words"' : ''}>${escapeText(text)}</${tag}>`
+  const line = (cells: Cells, tag: string): string => `<tr>${cells.map(cell(tag)).join('')}</tr>`
+  const body = rows.map(cells => line(cells, 'td')).join('\n')
+  return `<div class="wide"><table><thead>${line(head, 'th')}</thead><tbody>${body}</tbody></table></div>`
 }

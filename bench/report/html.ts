@@ -10,7 +10,7 @@ import { type Curve, curves, logAxis, ninesAxis } from './curves.ts'
 import { escapeText, htmlTable, number, withInterval } from './format.ts'
 import { method } from './method.ts'
 import { colourOf, style } from './style.ts'
-import { controlTable, exitTable, groupTable, ladderTable, syscallTable } from './tables.ts'
+import { checkTable, controlTable, exitTable, groupTable, ladderTable, syscallTable } from './tables.ts'
 import { targetTable } from './targets.ts'
 import { figuresOf, type Group, View } from './view.ts'
 import { summary, warnings } from './words.ts'
@@ -66,7 +66,7 @@ function costs(view: View): string[] {
         return [{ label: series.contender, text: `${withInterval(found)} ${unit}`, value, low, high, colour }]
       })
       if (rows.length === 0) return []
-      return [figure(group.title, `${name}. ${group.scenario.summary}`, bars(rows, `${name}, ${group.title}`))]
+      return [figure(group.title, `${name}: ${group.scenario.summary}`, bars(rows, `${name}, ${group.title}`))]
     })
 }
 
@@ -153,6 +153,11 @@ function tablesSection(view: View): string {
       ? [`<details><summary>the ladder</summary>${htmlTable(ladderTable(view))}</details>`]
       : []),
     `<h2>Control</h2><p class="soft">Two copies of one program, in the same rounds as all others. They must not differ.</p>${htmlTable(controlTable(view))}`,
+    ...(result.checks.length > 0
+      ? [
+          `<h2>Other generators</h2><p class="soft">The same load by tools of others: what a request costs by their count, beside ours.</p>${htmlTable(checkTable(view))}`,
+        ]
+      : []),
     `<h2>System calls per request</h2>${htmlTable(syscallTable(view))}`,
     `<h2>Exits of an enclave: arithmetic</h2><p class="warn">Nothing here ran in an enclave. Each system call of an SGX enclave is at least one exit; at 10,000 cycles an exit and 2.6 GHz the calls counted above would add this much. It is a calculation, not a measurement.</p>${htmlTable(exitTable(view))}`,
     `<h2>Method</h2>${method(result)

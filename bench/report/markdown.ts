@@ -3,7 +3,7 @@
 import type { Result } from '../result.ts'
 import { type Cells, markdownTable } from './format.ts'
 import { method } from './method.ts'
-import { controlTable, exitTable, groupTable, ladderTable, syscallTable } from './tables.ts'
+import { checkTable, controlTable, exitTable, groupTable, ladderTable, syscallTable } from './tables.ts'
 import { targetTable } from './targets.ts'
 import { View } from './view.ts'
 import { summary, warnings } from './words.ts'
@@ -21,6 +21,7 @@ export function markdown(result: Result): string {
     ...view.groups.flatMap(group => titled(`${group.title}: ${group.scenario.summary}`, groupTable(view, group))),
     ...titled('The ladder', ladderTable(view)),
     ...titled('Control', controlTable(view)),
+    ...titled('Other generators, on the same load', checkTable(view)),
     ...titled('System calls per request', syscallTable(view)),
     ...titled('Exits of an enclave: arithmetic, not a measurement', exitTable(view)),
     ...method(result),

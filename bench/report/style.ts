@@ -42,7 +42,7 @@ svg text{font:13px system-ui,sans-serif;fill:var(--ink)}
 svg text.figure{font-variant-numeric:tabular-nums}
 svg text.small{font-size:11px;fill:var(--soft)}
 .track{fill:var(--rule);opacity:.45}
-.fill{fill:var(--c)}
+.fill{fill:var(--c);opacity:.8}
 .whisker{stroke:var(--ink);stroke-width:1.5;fill:none}
 svg path.grid{stroke:var(--rule);stroke-width:1;fill:none}
 .line{stroke:var(--c);stroke-width:2;fill:none;stroke-linejoin:round}
@@ -53,7 +53,7 @@ svg path.grid{stroke:var(--rule);stroke-width:1;fill:none}
 .wide{overflow-x:auto;margin:.5em 0 1em}
 table{border-collapse:collapse;font-size:.875rem;font-variant-numeric:tabular-nums}
 th,td{padding:4px 10px 4px 0;text-align:right;white-space:nowrap;border-bottom:1px solid var(--rule)}
-th:first-child,td:first-child{text-align:left}
+th.words,td.words{text-align:left}
 th{color:var(--soft);font-weight:600;vertical-align:bottom}
 td:last-child{padding-right:0}
 details{margin:.4em 0}

@@ -55,6 +55,17 @@ export function controlTable({ copies }: View): readonly Cells[] {
   return [['two copies of the same', 'second ÷ first', 'verdict'], ...rows]
 }
 
+/** Our generator's figures beside those of others, on the same load. */
+export function checkTable(view: View): readonly Cells[] {
+  const rows = view.result.checks.map(({ tool, scenario, leg, contender, cpuUsPerRequest, requestsPerSecond }) => {
+    const own = view.series(scenario, leg, contender)
+    const of = (figure: Figure): string => withInterval(own && estimate(valuesOf(own, figure)))
+    const place = `${scenario}, ${showLeg(leg)}, ${contender}`
+    return [place, tool, number(cpuUsPerRequest), of(figures.cpu), number(requestsPerSecond), of(figures.rate)]
+  })
+  return [['', 'by', 'CPU, µs', 'by ours', 'requests per second', 'by ours'], ...rows]
+}
+
 /** Calls by name, by strace: those that are at least every fiftieth request's. */
 export function syscallTable(view: View): readonly Cells[] {
   const rows = view.groups.flatMap(({ title, series }) =>

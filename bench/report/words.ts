@@ -68,8 +68,8 @@ function trustSentence(view: View): string {
   const bad = copies.filter(({ difference }) => difference.verdict === 'more' || difference.verdict === 'less')
   const shared = waited(result.series)
   const crowd = shared > 0.05 ? `; others had the proxy's core for ${percent(shared)} of the time` : ''
-  if (copies.length === 0) {
-    return `There was no control, so differences below ${percent(leastDifference)} or within the intervals are not claimed${crowd}.`
+  if (copies.every(({ difference }) => difference.verdict === 'too few rounds')) {
+    return `There was no control, or too few rounds for one, so differences below ${percent(leastDifference)} or within the intervals are not claimed${crowd}.`
   }
   if (bad.length > 0) {
     return `Two copies of the same program differed in this run, so nothing in it should be relied on${crowd}.`

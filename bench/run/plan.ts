@@ -10,6 +10,7 @@ import { counters, countingSeconds } from '../machine/syscalls.ts'
 import type { Tools } from '../machine/tools.ts'
 import type { Skipped } from '../result.ts'
 import type { Scenario } from '../scenarios.ts'
+import { checkSeconds } from './check.ts'
 import type { Wanted } from './instances.ts'
 
 /** One place in a scenario's rounds. */
@@ -103,7 +104,8 @@ export function stepSeconds({ scenario, slots }: Step, runPace: Pace, tools: Too
     ? slots.filter(countable).length * counters.filter(name => tools[name]).length * countingSeconds
     : 0
   const starts = new Set(slots.map(({ wanted }) => `${wanted.contender.name} ${wanted.upstream}`)).size
-  return load + counting + starts * startSeconds
+  const checks = scenario.closely ? checkSeconds(tools) : 0
+  return load + counting + checks + starts * startSeconds
 }
 
 /** System calls are counted once for each kind of contender. */

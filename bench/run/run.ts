@@ -1,10 +1,9 @@
-// The run: scenarios × contenders → a result, kept on disk after each scenario. All on the loopback interface; whatever
+// The run: scenarios × contenders → a result, handed out after each scenario. All on the loopback interface; whatever
 // ends the run, the processes it started end with it and its folder is removed.
 
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { systemCode } from '../../src/base/errors.ts'
 import { makeKeyPair, startBackend } from '../backend/backend.ts'
 import type { Contender } from '../contenders/contender.ts'
 import { own } from '../contenders/table.ts'
@@ -13,9 +12,10 @@ import { Children } from '../machine/children.ts'
 import { describeMachine } from '../machine/machine.ts'
 import { chooseCores } from '../machine/place.ts'
 import { findTools, hint, type ToolName, type Tools } from '../machine/tools.ts'
-import type { Result, Series, Skipped } from '../result.ts'
+import type { Check, Result, Series, Skipped } from '../result.ts'
 import type { Scenario } from '../scenarios.ts'
 import { seeded } from '../stats/random.ts'
+import { check } from './check.ts'
 import { Instances } from './instances.ts'
 import { type Pace, paceOf, plan, stepSeconds } from './plan.ts'
 import { duration, Progress } from './progress.ts'
@@ -27,8 +27,8 @@ export interface RunOptions {
   readonly pace: Pace
   readonly seed: number
   readonly syscalls: boolean
-  /** Where the result is written, after each scenario; undefined: nowhere. */
-  readonly json: string | undefined
+  /** Told of the result so far, after each scenario. */
+  readonly keep: (part: Result) => void
   readonly flags: Result['flags']
   readonly terminal: boolean
   readonly say: (text: string) => void
@@ -77,6 +77,7 @@ async function run(
   const skipped: Skipped[] = []
   const failures: Skipped[] = []
   const series: Series[] = []
+  const checks: Check[] = []
   const skip = (one: Skipped): void => {
     skipped.push(one)
     progress.say(`SKIPPED ${one.what}: ${one.why}`)
@@ -111,6 +112,7 @@ async function run(
     skipped,
     failures,
     series,
+    checks,
   })
   expose(() => take(false))
   progress.say(`${steps.length} scenarios, ${present.length} contenders, about ${duration(total)}`)
@@ -141,19 +143,10 @@ async function run(
       step,
       one => series.push(one),
     )
-    if (options.json !== undefined) save(options.json, take(index === steps.length - 1), progress)
+    const checked = step.scenario.closely ? step.slots.find(({ contender }) => contender.name === best) : undefined
+    if (checked) checks.push(...(await check({ children, tools, cores, instances, skip }, step.scenario, checked)))
+    options.keep(take(index === steps.length - 1))
     await instances.keep(steps.slice(index + 1).flatMap(({ slots }) => slots.map(({ wanted }) => wanted)))
   }
   return take(true)
-}
-
-/** Beside the old one first, so that a full disk costs the new part and not what is there. */
-function save(path: string, result: Result, progress: Progress): void {
-  try {
-    writeFileSync(`${path}.part`, `${JSON.stringify(result)}\n`)
-    renameSync(`${path}.part`, path)
-  } catch (error) {
-    rmSync(`${path}.part`, { force: true })
-    progress.say(`FAILED to write ${path} (${systemCode(error) ?? 'unknown'}): what is there is kept, the run goes on`)
-  }
 }
