@@ -5,7 +5,7 @@ import { Fault } from '../src/base/errors.ts'
 import type { Contender } from './contenders/contender.ts'
 import { customContender } from './contenders/custom.ts'
 import { type LegName, legs } from './legs.ts'
-import type { Pace } from './run/plan.ts'
+import type { Counting, Pace } from './run/plan.ts'
 import type { Scenario } from './scenarios.ts'
 
 export interface RunCommand {
@@ -14,7 +14,7 @@ export interface RunCommand {
   readonly contenders: readonly Contender[]
   readonly pace: Pace
   readonly seed: number
-  readonly syscalls: boolean
+  readonly counting: Counting
   readonly json: string | undefined
   readonly html: string | undefined
   /** As given, for the result; without paths. */
@@ -40,7 +40,7 @@ export interface CompareCommand {
 export type Command = RunCommand | ReportCommand | CompareCommand | { readonly verb: 'list' | 'help' }
 
 const none: string[] = []
-const quickPace = { seconds: '0.6', warmUp: '0.6' }
+const quickPace = { seconds: '0.5', warmUp: '0.5' }
 const fullPace = { seconds: '0.8', warmUp: '0.8' }
 
 const runOptions = {
@@ -103,7 +103,7 @@ function readRun(args: readonly string[], { contenders, scenarios }: Tables): Ru
       warmUpSeconds: number('warm-up', values['warm-up'] ?? pace.warmUp, 0.1, 60),
     },
     seed: number('seed', values.seed, 0, 2 ** 32 - 1),
-    syscalls: !values['no-syscalls'],
+    counting: values['no-syscalls'] ? 'none' : quick ? 'one' : 'both',
     json: values.json,
     html: values.html,
     given: { quick, scenario: scenario.join(), contender: chosen.join(), leg: leg.join() },

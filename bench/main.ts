@@ -22,14 +22,14 @@ const interruptedExit = 130
 
 /** @returns the exit code */
 async function run(command: RunCommand): Promise<number> {
-  const { scenarios, contenders, pace, seed, syscalls, json, html: page, given } = command
+  const { scenarios, contenders, pace, seed, counting, json, html: page, given } = command
   const say = (text: string): boolean => process.stderr.write(text)
   let wrote = true
   const keep = (part: Result): void => {
     wrote = json === undefined || save(json, `${JSON.stringify(part)}\n`)
   }
   const running = startRun({
-    ...{ scenarios, contenders, pace, seed, syscalls, keep, say },
+    ...{ scenarios, contenders, pace, seed, counting, keep, say },
     flags: given,
     terminal: process.stderr.isTTY,
   })

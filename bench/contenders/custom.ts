@@ -53,7 +53,7 @@ export function customContender(given: string): Contender {
   if (found === unfit) throw new Fault('usage', `--contender ${name}: ${complaints.map(told).join('; ')}`)
   const { summary, command, env, knative, legs, limit, ports, fixedPorts } = found
   const [file] = command
-  if (file === undefined) throw new Fault('usage', `--contender ${name}: /command: want a program, got none`)
+  if (!file) throw new Fault('usage', `--contender ${name}: /command: want a program, got none`)
   return {
     name,
     summary: summary ?? command.join(' '),

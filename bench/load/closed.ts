@@ -8,7 +8,7 @@ import { open } from './connection.ts'
 import type { Generator, Job, Outcome } from './job.ts'
 
 const reopenMs = 20
-const readyMs = 20_000
+const defaultReadyMs = 20_000
 /** A proxy that fails every request is found out long before. */
 const maxErrors = 10_000
 
@@ -32,6 +32,7 @@ export class ClosedLoop implements Generator {
 
   /** @throws Error where the connections do not stand in time */
   prepare(): Promise<void> {
+    const { readyMs = defaultReadyMs } = this.#job
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         reject(new Error(`${this.#ready} of ${this.#job.connections} connections after ${readyMs} ms`))

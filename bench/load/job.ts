@@ -15,6 +15,8 @@ export interface Job {
   readonly rate: number
   /** Whether 503 is an answer, counted apart. */
   readonly refusals: boolean
+  /** How long the connections may take to stand; undefined: long. */
+  readonly readyMs?: number
 }
 
 export interface Outcome {

@@ -29,11 +29,11 @@ export function curves(lines: readonly Curve[], x: Axis, y: Axis, title: string)
   const px = (value: number): number => round(left + x.place(value) * (width - left - right))
   const py = (value: number): number => round(top + (1 - y.place(value)) * plotHeight)
   const bottom = top + plotHeight
-  const grid = y.ticks.map(
+  const grid = apart(y.ticks, py, 15).map(
     ([value, label]) =>
       `<path class="grid" d="M${left} ${py(value)}H${width - right}"/><text class="small" x="${left - 5}" y="${py(value) + 4}" text-anchor="end">${escapeText(label)}</text>`,
   )
-  const ticks = x.ticks.map(
+  const ticks = apart(x.ticks, px, 26).map(
     ([value, label]) =>
       `<path class="grid" d="M${px(value)} ${top}V${bottom}"/><text class="small" x="${px(value)}" y="${bottom + 14}" text-anchor="middle">${escapeText(label)}</text>`,
   )
@@ -53,6 +53,16 @@ export function curves(lines: readonly Curve[], x: Axis, y: Axis, title: string)
     `<text class="small" x="${width - right}" y="${bottom + 27}" text-anchor="end">${escapeText(x.label)}</text>`,
   ]
   return svg(height, title, [...grid, ...ticks, ...drawn, ...names, ...legend].join(''))
+}
+
+/** Without those whose label would touch the one before. */
+function apart(ticks: Axis['ticks'], at: (value: number) => number, least: number): Axis['ticks'] {
+  let last = Number.NEGATIVE_INFINITY
+  return ticks.filter(([value]) => {
+    const near = Math.abs(at(value) - last) < least
+    if (!near) last = at(value)
+    return !near
+  })
 }
 
 const round = (value: number): number => Math.round(value * 100) / 100

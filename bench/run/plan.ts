@@ -32,6 +32,15 @@ export interface Pace {
   readonly warmUpSeconds: number
 }
 
+/** How system calls are counted: by name and in all, by one tool only, or not at all. */
+export type Counting = 'both' | 'one' | 'none'
+
+/** The tools without those that are not to be used. */
+export function toolsFor(found: Tools, counting: Counting): Tools {
+  if (counting === 'both' || (counting === 'one' && !found.perf)) return found
+  return { ...found, strace: undefined, ...(counting === 'none' && { perf: undefined }) }
+}
+
 /** Around each load: connecting, closing, messages. */
 const overheadSeconds = 0.12
 const startSeconds = 0.6

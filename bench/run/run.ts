@@ -11,13 +11,13 @@ import { Loader } from '../load/loader.ts'
 import { Children } from '../machine/children.ts'
 import { describeMachine } from '../machine/machine.ts'
 import { chooseCores } from '../machine/place.ts'
-import { findTools, hint, type ToolName, type Tools } from '../machine/tools.ts'
+import { findTools, hint, type ToolName } from '../machine/tools.ts'
 import type { Check, Result, Series, Skipped } from '../result.ts'
 import type { Scenario } from '../scenarios.ts'
 import { seeded } from '../stats/random.ts'
 import { check } from './check.ts'
 import { Instances } from './instances.ts'
-import { type Pace, paceOf, plan, stepSeconds } from './plan.ts'
+import { type Counting, type Pace, paceOf, plan, stepSeconds, toolsFor } from './plan.ts'
 import { duration, Progress } from './progress.ts'
 import { measure } from './rounds.ts'
 
@@ -26,7 +26,7 @@ export interface RunOptions {
   readonly contenders: readonly Contender[]
   readonly pace: Pace
   readonly seed: number
-  readonly syscalls: boolean
+  readonly counting: Counting
   /** Told of the result so far, after each scenario. */
   readonly keep: (part: Result) => void
   readonly flags: Result['flags']
@@ -72,7 +72,7 @@ async function run(
   const { pace, seed } = options
   const began = performance.now()
   const found = findTools()
-  const tools: Tools = options.syscalls ? found : { ...found, perf: undefined, strace: undefined }
+  const tools = toolsFor(found, options.counting)
   const machine = describeMachine(found)
   const skipped: Skipped[] = []
   const failures: Skipped[] = []
