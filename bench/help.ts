@@ -3,7 +3,7 @@
 import type { Contender } from './contenders/contender.ts'
 import { showLeg } from './legs.ts'
 import type { Tools } from './machine/tools.ts'
-import { type Pace, plan, stepSeconds } from './run/plan.ts'
+import { type Pace, plan, secondsOf } from './run/plan.ts'
 import { duration } from './run/progress.ts'
 import type { Scenario } from './scenarios.ts'
 
@@ -51,7 +51,7 @@ export function list(
 ): string {
   const present = contenders.filter(({ missing }) => missing(tools) === undefined)
   const { steps } = plan(scenarios, present, best)
-  const total = steps.reduce((sum, step) => sum + stepSeconds(step, pace, tools), 0)
+  const total = secondsOf(steps, pace, tools).reduce((sum, seconds) => sum + seconds, 0)
   return [
     'contenders',
     ...contenders.map(({ name, summary, missing, version }) => {

@@ -97,6 +97,7 @@ export const scenarios: readonly Scenario[] = [
     ...usual,
     name: 'post-64k',
     summary: 'POST of 64 KiB, 105 B answer once it is read, 32 connections',
+    legs: ['h-h', 'h-tls', 'tls-h'],
     shape: { ...small, method: 'POST', bodyBytes: 65_536 },
   },
   {
@@ -134,7 +135,13 @@ export const scenarios: readonly Scenario[] = [
     quick: front,
     rate: 1_000,
   },
-  { ...open, name: 'rate-4000', summary: '105 B answer at 4,000 requests a second over 64 connections', rate: 4_000 },
+  {
+    ...open,
+    name: 'rate-4000',
+    summary: '105 B answer at 4,000 requests a second over 64 connections',
+    legs: ['h-h'],
+    rate: 4_000,
+  },
   {
     ...usual,
     name: 'websocket',

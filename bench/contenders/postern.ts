@@ -58,8 +58,7 @@ export function postern(engine: string, summary: string): Contender {
     name: engine,
     summary,
     missing() {
-      const known = engines()
-      return known.includes(engine) ? undefined : `this build has no engine of that name, only ${known.join(', ')}`
+      return engines().includes(engine) ? undefined : `this build has no engine of that name: see postern proxy --help`
     },
     cannot: () => undefined,
     fixedPorts: [],

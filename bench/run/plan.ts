@@ -44,6 +44,8 @@ export function toolsFor(found: Tools, counting: Counting): Tools {
 /** Around each load: connecting, closing, messages. */
 const overheadSeconds = 0.12
 const startSeconds = 0.6
+/** A process that has just been started compiles for longer: its first warm-up is so many times as long. */
+export const startedWarmUps = 4
 const perConnectionSeconds = 0.0008
 export const controlSuffix = ' (control)'
 
@@ -101,20 +103,29 @@ function twin({ leg, contender, wanted }: Slot): Slot {
   return { leg, contender: copy, controlOf: contender.name, wanted: { ...wanted, contender: copy } }
 }
 
-/** How long a step takes, in seconds: an estimate. */
-export function stepSeconds({ scenario, slots }: Step, runPace: Pace, tools: Tools): number {
-  const { rounds, seconds, warmUpSeconds } = paceOf(scenario, runPace)
+/** How long each step takes, in seconds: an estimate. */
+export function secondsOf(steps: readonly Step[], pace: Pace, tools: Tools): readonly number[] {
+  const started = new Set<string>()
+  return steps.map(step => {
+    const keys = step.scenario.fresh ? [] : step.slots.filter(({ contender }) => contender.command).map(keyOf)
+    const fresh = new Set(keys.filter(key => !started.has(key)))
+    for (const key of fresh) started.add(key)
+    return loadSeconds(step, paceOf(step.scenario, pace), tools) + fresh.size * startedSeconds(pace)
+  })
+}
+
+const keyOf = ({ wanted }: Slot): string => `${wanted.contender.name} ${wanted.upstream} ${wanted.limit}`
+const startedSeconds = ({ warmUpSeconds }: Pace): number => startSeconds + (startedWarmUps - 1) * warmUpSeconds
+
+function loadSeconds({ scenario, slots }: Step, { rounds, seconds, warmUpSeconds }: Pace, tools: Tools): number {
   const each = overheadSeconds + scenario.connections * perConnectionSeconds
   if (scenario.kind === 'start') return slots.length * rounds * startSeconds
   if (scenario.fresh) return slots.length * rounds * (startSeconds + each + seconds)
   const drain = scenario.kind === 'open' ? 0.1 : 0
   const load = slots.length * (warmUpSeconds + each + rounds * (seconds + each + drain))
-  const counting = scenario.closely
-    ? slots.filter(countable).length * counters.filter(name => tools[name]).length * countingSeconds
-    : 0
-  const starts = new Set(slots.map(({ wanted }) => `${wanted.contender.name} ${wanted.upstream}`)).size
-  const checks = scenario.closely ? checkSeconds(tools) : 0
-  return load + counting + checks + starts * startSeconds
+  if (!scenario.closely) return load
+  const counting = slots.filter(countable).length * counters.filter(name => tools[name]).length * countingSeconds
+  return load + counting + checkSeconds(tools)
 }
 
 /** System calls are counted once for each kind of contender. */

@@ -14,7 +14,7 @@ import type { Sample, Series, Skipped } from '../result.ts'
 import type { Scenario } from '../scenarios.ts'
 import { type Random, shuffled } from '../stats/random.ts'
 import type { Instance, Instances } from './instances.ts'
-import { countable, type Pace, paceOf, type Slot, type Step } from './plan.ts'
+import { countable, type Pace, paceOf, type Slot, type Step, startedWarmUps } from './plan.ts'
 
 /** Between two looks at a process that has just been started: what its start is known to. */
 const freshPauseMs = 2
@@ -76,17 +76,18 @@ export async function measure(whole: Bench, { scenario, slots }: Step, keep: (se
   }
 }
 
-async function warmUp(bench: Bench, scenario: Scenario, slot: Slot): Promise<void> {
+async function warmUp(bench: Bench, scenario: Scenario, slot: Slot, started = false): Promise<void> {
   const instance = await bench.instances.get(slot.wanted)
   await bench.loader.prepare(jobOf(scenario, slot, instance))
-  await bench.loader.go(bench.pace.warmUpSeconds)
+  const { warmUpSeconds } = bench.pace
+  await bench.loader.go(instance.fresh || started ? warmUpSeconds * startedWarmUps : warmUpSeconds)
   await bench.loader.close()
 }
 
 async function time(bench: Bench, scenario: Scenario, slot: Slot, round: number): Promise<Sample> {
   const { instances, loader } = bench
   const instance = await instances.get(slot.wanted)
-  if (instance.fresh) await warmUp(bench, scenario, slot)
+  if (instance.fresh) await warmUp(bench, scenario, slot, true)
   await loader.prepare(jobOf(scenario, slot, instance))
   const sample = await load(bench, slot, instance, round)
   await loader.close()

@@ -17,7 +17,7 @@ import type { Scenario } from '../scenarios.ts'
 import { seeded } from '../stats/random.ts'
 import { check } from './check.ts'
 import { Instances } from './instances.ts'
-import { type Counting, type Pace, paceOf, plan, stepSeconds, toolsFor } from './plan.ts'
+import { type Counting, type Pace, paceOf, plan, secondsOf, toolsFor } from './plan.ts'
 import { duration, Progress } from './progress.ts'
 import { measure } from './rounds.ts'
 
@@ -85,7 +85,8 @@ async function run(
   const present = options.contenders.filter(({ missing }) => missing(tools) === undefined)
   const best = own.find(name => present.some(each => each.name === name))
   const { steps, skipped: unable } = plan(options.scenarios, present, best)
-  const total = steps.reduce((sum, step) => sum + stepSeconds(step, pace, tools), 0)
+  const planned = secondsOf(steps, pace, tools)
+  const total = planned.reduce((sum, seconds) => sum + seconds, 0)
   const progress = new Progress(total, options.terminal, options.say)
   for (const contender of options.contenders) {
     const why = contender.missing(tools)
@@ -124,7 +125,7 @@ async function run(
   const loader = new Loader(children, cores)
   const instances = new Instances({ children, tools, cores, folder, pair, backend })
   for (const [index, step] of steps.entries()) {
-    const each = stepSeconds(step, pace, tools) / (step.slots.length * paceOf(step.scenario, pace).rounds)
+    const each = (planned[index] ?? 0) / (step.slots.length * paceOf(step.scenario, pace).rounds)
     await measure(
       {
         ...{ children, tools, loader, instances, pace, skip },

@@ -2,7 +2,7 @@ import t from 'tap'
 import { readCommand } from '../../../bench/args.ts'
 import { contenders } from '../../../bench/contenders/table.ts'
 import { findTools } from '../../../bench/machine/tools.ts'
-import { paceOf, plan, stepSeconds, toolsFor } from '../../../bench/run/plan.ts'
+import { paceOf, plan, secondsOf, toolsFor } from '../../../bench/run/plan.ts'
 import { duration, Progress } from '../../../bench/run/progress.ts'
 import { scenarios } from '../../../bench/scenarios.ts'
 
@@ -54,7 +54,7 @@ t.test('the whole takes half an hour at most, and the quick run three minutes wi
     if (command.verb !== 'run') throw new Error(command.verb)
     const tools = toolsFor(findTools(), command.counting)
     const { steps } = plan(command.scenarios, command.contenders, 'bytes')
-    return steps.reduce((sum, step) => sum + stepSeconds(step, command.pace, tools), 0)
+    return secondsOf(steps, command.pace, tools).reduce((sum, each) => sum + each, 0)
   }
   const full = seconds()
   t.ok(full <= 1_750, `${full} s`)
