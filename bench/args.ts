@@ -25,6 +25,8 @@ export interface ReportCommand {
   readonly verb: 'report'
   readonly file: string
   readonly html: string | undefined
+  /** Only what fits into a README. */
+  readonly brief: boolean
   /** A text file in which the part between two marks is replaced by the Markdown. */
   readonly into: string | undefined
 }
@@ -55,6 +57,12 @@ const runOptions = {
   contender: { type: 'string', multiple: true, default: none },
   scenario: { type: 'string', multiple: true, default: none },
   leg: { type: 'string', multiple: true, default: none },
+} as const
+
+const reportOptions = {
+  html: { type: 'string' },
+  into: { type: 'string' },
+  brief: { type: 'boolean', default: false },
 } as const
 
 interface Tables {
@@ -130,9 +138,9 @@ function chooseScenarios(
 }
 
 function readReport(args: readonly string[]): ReportCommand {
-  const { values, positionals } = parse(args, { html: { type: 'string' }, into: { type: 'string' } }, 1)
+  const { values, positionals } = parse(args, reportOptions, 1)
   const [file = ''] = positionals
-  return { verb: 'report', file, html: values.html, into: values.into }
+  return { verb: 'report', file, html: values.html, brief: values.brief, into: values.into }
 }
 
 function readCompare(args: readonly string[]): CompareCommand {

@@ -10,7 +10,7 @@ import type { Scenario } from './scenarios.ts'
 export const help = `postern-bench: what proxies cost and how fast they answer, on the same work
 
 usage: postern-bench run [FLAGS]
-       postern-bench report RESULT.json [--html FILE] [--into FILE]
+       postern-bench report RESULT.json [--html FILE] [--brief] [--into FILE]
        postern-bench compare BEFORE.json AFTER.json [--threshold PERCENT] [--to CONTENDER]
        postern-bench list
 
@@ -31,7 +31,7 @@ run
   --html FILE        write the report
 
 report               Markdown to the standard output, or between the marks <!-- bench --> and <!-- /bench --> of
-                     --into FILE; with --html the self-contained page
+                     --into FILE; --brief is what fits into a README; --html writes the self-contained page instead
 
 compare              exit code 1 if anything is slower by more than the threshold (default 5 %) beyond doubt;
                      --to compares multiples of a contender, for results of different machines

@@ -8,7 +8,7 @@ import { contenders, own } from './contenders/table.ts'
 import { help, list } from './help.ts'
 import { findTools } from './machine/tools.ts'
 import { html } from './report/html.ts'
-import { markdown } from './report/markdown.ts'
+import { brief, markdown } from './report/markdown.ts'
 import { splice } from './report/splice.ts'
 import type { Result } from './result.ts'
 import { startRun } from './run/run.ts'
@@ -49,15 +49,16 @@ async function run(command: RunCommand): Promise<number> {
   const result = await running.result
   keep(result)
   if (page !== undefined) wrote = save(page, html(result)) && wrote
-  process.stdout.write(`${markdown(result)}\n`)
+  process.stdout.write(markdown(result))
   return wrote && result.failures.length === 0 ? 0 : 1
 }
 
-function report({ file, html: page, into }: ReportCommand): number {
+function report({ file, html: page, into, brief: short }: ReportCommand): number {
   const result = readResult(read(file), file)
   if (page !== undefined) return save(page, html(result)) ? 0 : 1
-  if (into !== undefined) return save(into, splice(read(into), markdown(result), into)) ? 0 : 1
-  process.stdout.write(`${markdown(result)}\n`)
+  const text = short ? brief(result) : markdown(result)
+  if (into !== undefined) return save(into, splice(read(into), text, into)) ? 0 : 1
+  process.stdout.write(text)
   return 0
 }
 

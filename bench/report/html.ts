@@ -10,7 +10,7 @@ import { type Curve, curves, logAxis, ninesAxis } from './curves.ts'
 import { escapeText, htmlTable, number, withInterval } from './format.ts'
 import { method } from './method.ts'
 import { colourOf, style } from './style.ts'
-import { checkTable, controlTable, exitTable, groupTable, ladderTable, syscallTable } from './tables.ts'
+import { checkTable, controlTable, exitTable, groupTable, ladderTable, overview, syscallTable } from './tables.ts'
 import { targetTable } from './targets.ts'
 import { figuresOf, type Group, View } from './view.ts'
 import { summary, warnings } from './words.ts'
@@ -148,7 +148,7 @@ function tablesSection(view: View): string {
   )
   const parts = [
     ...(targets.length > 1 ? [`<h2>Targets of the engine bytes</h2>${htmlTable(targets)}`] : []),
-    `<h2>Tables</h2>${details.join('\n')}`,
+    `<h2>Tables</h2>${htmlTable(overview(view))}${details.join('\n')}`,
     ...(view.ladder.length > 0
       ? [`<details><summary>the ladder</summary>${htmlTable(ladderTable(view))}</details>`]
       : []),

@@ -45,6 +45,25 @@ export function showRatio(difference: Difference): string {
   return `${withInterval(difference)}${told}`
 }
 
+/** Everything on one page: the median of each load's first figure (p99 at fixed rates), a column for each contender. */
+export function overview(view: View): readonly Cells[] {
+  const names = view.result.contenders.map(({ name }) => name).filter(name => name !== 'direct')
+  const rows = view.groups.map(group => {
+    const figure: Figure = figures[keyFigure(group)]
+    const cells = names.map(name => {
+      const series = group.series.find(({ contender }) => contender === name)
+      const found = series && estimate(valuesOf(series, figure))
+      return found ? number(found.median) : '–'
+    })
+    return [`${group.title}: ${figure.name}, ${figure.unit}`, ...cells]
+  })
+  return [['', ...names], ...rows]
+}
+
+function keyFigure({ scenario }: Group): keyof typeof figures {
+  return scenario.kind === 'open' ? 'p99' : (figuresOf(scenario)[0] ?? 'cpu')
+}
+
 /** The copies, which must not differ from their originals. */
 export function controlTable({ copies }: View): readonly Cells[] {
   const rows = copies.map(({ copy, difference }) => [

@@ -3,7 +3,7 @@
 import t from 'tap'
 import { number, percent, withInterval } from '../../../bench/report/format.ts'
 import { html } from '../../../bench/report/html.ts'
-import { markdown } from '../../../bench/report/markdown.ts'
+import { brief, markdown } from '../../../bench/report/markdown.ts'
 import { splice } from '../../../bench/report/splice.ts'
 import { targetTable } from '../../../bench/report/targets.ts'
 import { View } from '../../../bench/report/view.ts'
@@ -94,6 +94,13 @@ t.test('the raw result can be had from the page', async t => {
 t.test('a page of an empty result is still a page', async t => {
   t.match(html(makeResult([])), /No contender of ours was measured/)
   t.match(markdown(makeResult([])), /No contender of ours/)
+})
+
+t.test('the brief form has every load and every contender on one page', async t => {
+  const text = brief(sampleResult())
+  t.match(text, /\| {2}\| bytes \| undici \| nginx \| go-queue-proxy \| http-proxy \|/)
+  t.match(text, /\| rate-1000, h→h: p99, ms \| [\d.]+ \|/)
+  t.ok(text.length < markdown(sampleResult()).length / 2)
 })
 
 t.test('Markdown goes between the marks and nowhere else', async t => {
