@@ -42,15 +42,18 @@ export interface CompareCommand {
 export type Command = RunCommand | ReportCommand | CompareCommand | { readonly verb: 'list' | 'help' }
 
 const none: string[] = []
-const quickPace = { seconds: '0.5', warmUp: '0.5' }
-const fullPace = { seconds: '0.8', warmUp: '0.8' }
+/** Of a full run that is told nothing else. */
+export const usualPace: Pace = { rounds: 5, seconds: 0.8, warmUpSeconds: 0.8 }
+const quickSeconds = 0.5
+/** Per cent. */
+const usualThreshold = 5
 
 const runOptions = {
   quick: { type: 'boolean', default: false },
-  rounds: { type: 'string', default: '5' },
+  rounds: { type: 'string' },
   seconds: { type: 'string' },
   'warm-up': { type: 'string' },
-  seed: { type: 'string', default: '1' },
+  seed: { type: 'string' },
   'no-syscalls': { type: 'boolean', default: false },
   json: { type: 'string' },
   html: { type: 'string' },
@@ -100,17 +103,17 @@ function readRun(args: readonly string[], { contenders, scenarios }: Tables): Ru
   const chosen = contender.map(given => given.replace(/=.*/s, ''))
   const everybody = [...contenders.filter(({ name }) => !custom.some(each => each.name === name)), ...custom]
   const rows = chooseScenarios(scenarios, scenario, leg, quick)
-  const pace = quick ? quickPace : fullPace
+  const { rounds, seconds, warmUpSeconds } = usualPace
   return {
     verb: 'run',
     scenarios: rows,
     contenders: choose('contender', chosen, everybody),
     pace: {
-      rounds: number('rounds', values.rounds, 1, 100),
-      seconds: number('seconds', values.seconds ?? pace.seconds, 0.1, 600),
-      warmUpSeconds: number('warm-up', values['warm-up'] ?? pace.warmUp, 0.1, 60),
+      rounds: number('rounds', values.rounds, 1, 100) ?? rounds,
+      seconds: number('seconds', values.seconds, 0.1, 600) ?? (quick ? quickSeconds : seconds),
+      warmUpSeconds: number('warm-up', values['warm-up'], 0.1, 60) ?? (quick ? quickSeconds : warmUpSeconds),
     },
-    seed: number('seed', values.seed, 0, 2 ** 32 - 1),
+    seed: number('seed', values.seed, 0, 2 ** 32 - 1) ?? 1,
     counting: values['no-syscalls'] ? 'none' : quick ? 'one' : 'both',
     json: values.json,
     html: values.html,
@@ -144,10 +147,10 @@ function readReport(args: readonly string[]): ReportCommand {
 }
 
 function readCompare(args: readonly string[]): CompareCommand {
-  const options = { threshold: { type: 'string', default: '5' }, to: { type: 'string' } } as const
+  const options = { threshold: { type: 'string' }, to: { type: 'string' } } as const
   const { values, positionals } = parse(args, options, 2)
   const [before = '', after = ''] = positionals
-  const threshold = number('threshold', values.threshold, 0, 1_000) / 100
+  const threshold = (number('threshold', values.threshold, 0, 1_000) ?? usualThreshold) / 100
   return { verb: 'compare', before, after, threshold, to: values.to }
 }
 
@@ -163,7 +166,9 @@ function parse<const O extends ParseArgsOptionsConfig>(args: readonly string[], 
   return parsed
 }
 
-function number(name: string, text: string, least: number, most: number): number {
+/** Undefined where the flag was not given. */
+function number(name: string, text: string | undefined, least: number, most: number): number | undefined {
+  if (text === undefined) return undefined
   const value = /^[0-9]{1,10}(\.[0-9]+)?$/.test(text) ? Number(text) : Number.NaN
   if (!(value >= least && value <= most))
     throw usage(`--${name}: want a number from ${least} to ${most}, got "${text}"`)

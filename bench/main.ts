@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { describe, Fault, systemCode } from '../src/base/errors.ts'
-import { type CompareCommand, type ReportCommand, type RunCommand, readCommand } from './args.ts'
+import { type CompareCommand, type ReportCommand, type RunCommand, readCommand, usualPace } from './args.ts'
 import { compare, showComparison } from './compare.ts'
 import { contenders, own } from './contenders/table.ts'
 import { help, list } from './help.ts'
@@ -73,8 +73,7 @@ function compareFiles({ before, after, threshold, to }: CompareCommand): number 
 function listAll(): number {
   const tools = findTools()
   const best = own.find(name => contenders.some(each => each.name === name && each.missing(tools) === undefined))
-  const { pace } = readCommand(['run'], { contenders, scenarios }) as RunCommand
-  process.stdout.write(list(scenarios, contenders, tools, pace, best))
+  process.stdout.write(list(scenarios, contenders, tools, usualPace, best))
   return 0
 }
 

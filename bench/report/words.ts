@@ -1,11 +1,15 @@
 // What a result says, in three sentences, and what may not be said of it.
 
-import type { Series } from '../result.ts'
+import { showLeg } from '../legs.ts'
+import type { Result, Series } from '../result.ts'
 import { compareSeries, type Difference, leastDifference } from '../stats/difference.ts'
 import { estimate } from '../stats/estimate.ts'
 import { figures, valuesOf } from '../stats/figures.ts'
 import { number, percent, withInterval } from './format.ts'
 import type { Group, View } from './view.ts'
+
+/** Errors for each right answer that are passed over. */
+const tolerated = 0.001
 
 /** Three sentences: what a request costs, what else stands out, and how far to trust it. */
 export function summary(view: View): readonly string[] {
@@ -89,8 +93,21 @@ export function warnings({ result }: View): readonly string[] {
   return [
     ...(result.complete ? [] : ['This run was ended before its time: what is here was measured, the rest is missing.']),
     ...result.failures.map(({ what, why }) => `Failed: ${what}: ${why}`),
+    ...failing(result),
     ...(machine.cores < 2 ? ['One core only: proxy, load and backend took it from each other.'] : []),
     ...(machine.dirty ? ['The sources differed from the commit that is named.'] : []),
     ...(method.rounds < 5 ? ['Fewer than five rounds: no difference is claimed.'] : []),
   ]
+}
+
+/** Who answered wrongly more often than now and then: its figures are those of something else. */
+function failing({ series }: Result): readonly string[] {
+  return series.flatMap(({ scenario, leg, contender, samples }) => {
+    const sum = (of: 'errors' | 'requests'): number => samples.reduce((all, sample) => all + sample[of], 0)
+    const [errors, requests] = [sum('errors'), sum('requests')]
+    if (errors <= requests * tolerated) return []
+    return [
+      `Errors: ${contender} failed ${number(errors)} of ${number(errors + requests)} in ${scenario}, ${showLeg(leg)}.`,
+    ]
+  })
 }

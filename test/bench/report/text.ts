@@ -57,6 +57,13 @@ t.test('failures and early ends stand before any number', async t => {
   t.match(text, /ended before its time/)
 })
 
+t.test('who answers wrongly is named before any number', async t => {
+  const made = makeSeries(seeded(3), { contender: 'bytes', us: 15 })
+  const samples = made.samples.map(sample => ({ ...sample, errors: sample.requests }))
+  t.match(markdown(makeResult([{ ...made, samples }])), /^> Errors: bytes failed .* in small-c32, h→h\./m)
+  t.notMatch(markdown(makeResult([made])), /Errors: /)
+})
+
 t.test('targets say by how much they are met or missed', async t => {
   const table = targetTable(new View(sampleResult()))
   const row = table.find(([what]) => what?.startsWith('small, h→TLS attested ÷ nginx'))
