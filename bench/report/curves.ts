@@ -79,7 +79,7 @@ export function logAxis(values: readonly number[], label: string): Axis {
   const some = to - from > 2.5 ? [1] : steps
   const ticks = decades
     .flatMap(power => some.map(step => step * 10 ** power))
-    .filter(value => place(value) >= -0.001 && place(value) <= 1.001)
+    .filter(value => value >= 10 ** from * 0.999 && value <= 10 ** to * 1.001)
     .map(value => [value, short(value)] as const)
   return { place, ticks, label }
 }

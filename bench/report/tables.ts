@@ -47,7 +47,9 @@ export function showRatio(difference: Difference): string {
 
 /** Everything on one page: the median of each load's first figure (p99 at fixed rates), a column for each contender. */
 export function overview(view: View): readonly Cells[] {
-  const names = view.result.contenders.map(({ name }) => name).filter(name => name !== 'direct')
+  const measured = new Set(view.groups.flatMap(({ series }) => series.map(({ contender }) => contender)))
+  measured.delete('direct')
+  const names = [...measured]
   const rows = view.groups.map(group => {
     const figure: Figure = figures[keyFigure(group)]
     const cells = names.map(name => {

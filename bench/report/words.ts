@@ -71,17 +71,17 @@ function trustSentence(view: View): string {
   const { copies, floor, result } = view
   const bad = copies.filter(({ difference }) => difference.verdict === 'more' || difference.verdict === 'less')
   const shared = waited(result.series)
-  const crowd = shared > 0.05 ? `; others had the proxy's core for ${percent(shared)} of the time` : ''
+  const crowd = shared > 0.05 ? `; contenders waited for their core for ${percent(shared)} of the time, since others used the machine` : ''
   if (copies.every(({ difference }) => difference.verdict === 'too few rounds')) {
     return `There was no control, or too few rounds for one, so differences below ${percent(leastDifference)} or within the intervals are not claimed${crowd}.`
   }
   if (bad.length > 0) {
-    return `Two copies of the same program differed in this run, so nothing in it should be relied on${crowd}.`
+    return `Two copies of the same program differed in this run by ${percent(floor)}: it is too noisy to tell anything less apart${crowd}.`
   }
   return `Two copies of the same program did not differ, and differences below ${percent(floor)} or within the intervals are not claimed${crowd}.`
 }
 
-/** How much of the time a contender was kept waiting, in the median. */
+/** How much of the time a contender was ready and did not run, in the median; of threads that wait for each other too. */
 function waited(series: readonly Series[]): number {
   const all = series.flatMap(each => valuesOf(each, figures.waited))
   return (estimate(all)?.median ?? 0) / 100
