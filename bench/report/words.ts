@@ -71,7 +71,10 @@ function trustSentence(view: View): string {
   const { copies, floor, result } = view
   const bad = copies.filter(({ difference }) => difference.verdict === 'more' || difference.verdict === 'less')
   const shared = waited(result.series)
-  const crowd = shared > 0.05 ? `; contenders waited for their core for ${percent(shared)} of the time, since others used the machine` : ''
+  const crowd =
+    shared > 0.05
+      ? `; contenders waited for their core for ${percent(shared)} of the time, since others used the machine`
+      : ''
   if (copies.every(({ difference }) => difference.verdict === 'too few rounds')) {
     return `There was no control, or too few rounds for one, so differences below ${percent(leastDifference)} or within the intervals are not claimed${crowd}.`
   }

@@ -138,6 +138,28 @@ t.test('a busy port is named, with who needs it', { timeout: 110_000 }, async t 
 const noFull = existsSync(full) ? false : `NOT TESTED: no ${full} here`
 const noProc = existsSync('/proc/self/stat') ? false : 'NOT TESTED: no /proc here'
 
+t.test('two that want the same port take turns', { timeout: 110_000 }, async t => {
+  const path = folder(t)
+  const server = createServer()
+  await new Promise<void>(resolve => server.listen(0, resolve))
+  const address = server.address()
+  const port = typeof address === 'object' && address ? address.port : 0
+  await new Promise(resolve => server.close(resolve))
+  dyingProxy(path, 1e9)
+  const command = [process.execPath, join(path, 'dying.mjs'), '{port}', '{backendPort}']
+  const files = ['one', 'two'].map(name => join(path, `${name}.json`))
+  for (const file of files) writeFileSync(file, JSON.stringify({ command, ports: { h: port } }))
+  const json = join(path, 'r.json')
+  const both = files.flatMap((file, i) => ['--contender', `c${i}=${file}`])
+  const run = start(['run', ...short, ...both, '--json', json])
+  t.equal(await run.ended, 0, run.err())
+  const { series } = readResult(readFileSync(json, 'utf8'), 'r.json')
+  t.same(
+    series.map(({ samples }) => samples.length),
+    [2, 2],
+  )
+})
+
 t.test('a full disk is told, and costs the file only', { timeout: 110_000, skip: noFull }, async t => {
   const run = start(['run', ...short, '--contender', 'direct', '--json', full])
   t.equal(await run.ended, 1)
