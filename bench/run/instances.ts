@@ -63,16 +63,23 @@ export class Instances {
       return { contender, child, ports, startMs: 0, fresh: false }
     }
     const key = keyOf(wanted)
+    const death = this.death(wanted)
+    if (death !== undefined) throw new Fault('internal', death)
     const running = this.#running.get(key)
-    if (running) {
-      const exit = running.child.ended()
-      if (exit === undefined) return { ...running, fresh: false }
-      this.#running.delete(key)
-      throw new Fault('internal', `${contender.name} died (exit ${exit}): ${lastWords(running.child)}`)
-    }
+    if (running) return { ...running, fresh: false }
     const instance = await this.launch(wanted, pauseMs)
     this.#running.set(key, instance)
     return { ...instance, fresh: true }
+  }
+
+  /** That its process has ended by itself, in words, once; undefined where it runs or was never started. */
+  death(wanted: Wanted): string | undefined {
+    const key = keyOf(wanted)
+    const running = this.#running.get(key)
+    const exit = running?.child.ended()
+    if (!running || exit === undefined) return undefined
+    this.#running.delete(key)
+    return `${wanted.contender.name} died (exit ${exit}): ${lastWords(running.child)}`
   }
 
   /**
@@ -107,7 +114,7 @@ export class Instances {
     const began = performance.now()
     const child = children.start(command, cores?.proxy)
     try {
-      await untilAnswers(contender.name, child, h, pause)
+      await untilAnswers(contender.name, child, ports.h, pause)
     } catch (error) {
       await child.stop()
       throw error

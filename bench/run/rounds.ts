@@ -60,7 +60,9 @@ export async function measure(whole: Bench, { scenario, slots }: Step, keep: (se
       await what()
     } catch (error) {
       fallen.add(slot)
-      bench.failed({ what: `${scenario.name}, ${slot.leg}, ${slot.contender.name}`, why: describe(error) })
+      // Where it died, that is why; what the load saw of it says less.
+      const why = bench.instances.death(slot.wanted) ?? describe(error)
+      bench.failed({ what: `${scenario.name}, ${slot.leg}, ${slot.contender.name}`, why })
     }
   }
   const once = scenario.fresh ? [] : runners
