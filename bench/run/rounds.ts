@@ -19,6 +19,7 @@ import { countable, type Pace, paceOf, type Slot, type Step, startedWarmUps } fr
 /** Between two looks at a process that has just been started: what its start is known to. */
 const freshPauseMs = 2
 
+const deathMs = 100
 /** After which a process that has just been started is warm, or has had its chance. */
 const enoughRequests = 25_000
 const moreWarmUps = 4
@@ -60,7 +61,8 @@ export async function measure(whole: Bench, { scenario, slots }: Step, keep: (se
       await what()
     } catch (error) {
       fallen.add(slot)
-      // Where it died, that is why; what the load saw of it says less.
+      // Where it died, that is why; what the load saw of it says less, and may be heard first.
+      await new Promise(resolve => setTimeout(resolve, deathMs))
       const why = bench.instances.death(slot.wanted) ?? describe(error)
       bench.failed({ what: `${scenario.name}, ${slot.leg}, ${slot.contender.name}`, why })
     }

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { compare, showComparison } from '../../bench/compare.ts'
 import { seeded } from '../../bench/stats/random.ts'
-import { makeResult, makeSeries } from './support.ts'
+import { makeResult, makeSeries } from '../support/bench.ts'
 
 const options = { threshold: 0.05, to: undefined }
 

@@ -1,18 +1,15 @@
 // The benchmark as a process, on loads that are too short to say anything: what is tested is that it ends well, whatever
 // happens to it. No number that it measures is judged.
 
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { family } from '../../bench/machine/processes.ts'
 import { readResult } from '../../bench/schema.ts'
+import { seeded } from '../../bench/stats/random.ts'
+import { makeResult, makeSeries } from '../support/bench.ts'
+import { folder, start } from '../support/bench-process.ts'
 
-const entry = fileURLToPath(new URL('../../bench/postern-bench.js', import.meta.url))
 const short = [
   '--rounds',
   '2',
@@ -27,34 +24,6 @@ const short = [
   'h-h',
 ]
 const full = '/dev/full'
-
-interface Running {
-  readonly child: ChildProcess
-  readonly out: () => string
-  readonly err: () => string
-  /** Resolves with the exit code. */
-  readonly ended: Promise<number | null>
-}
-
-function start(args: readonly string[], env: Record<string, string> = {}): Running {
-  const child = spawn(process.execPath, [entry, ...args], { env: { ...process.env, ...env } })
-  let [out, err] = ['', '']
-  child.stdout.on('data', part => {
-    out += part
-  })
-  child.stderr.on('data', part => {
-    err += part
-  })
-  return { child, out: () => out, err: () => err, ended: once(child, 'close').then(([code]) => code) }
-}
-
-function folder(t: Tap): string {
-  const path = mkdtempSync(join(tmpdir(), 'postern-'))
-  t.teardown(() => rmSync(path, { recursive: true, force: true }))
-  return path
-}
-
-type Tap = Pick<typeof t, 'teardown'>
 
 /** A proxy of the simplest kind, which ends after so many connections' worth of requests. */
 function dyingProxy(folder: string, requests: number): string {
@@ -136,7 +105,6 @@ t.test('a busy port is named, with who needs it', { timeout: 110_000 }, async t 
 })
 
 const noFull = existsSync(full) ? false : `NOT TESTED: no ${full} here`
-const noProc = existsSync('/proc/self/stat') ? false : 'NOT TESTED: no /proc here'
 
 t.test('two that want the same port take turns', { timeout: 110_000 }, async t => {
   const path = folder(t)
@@ -178,55 +146,6 @@ t.test('what was there before survives a write that fails', { timeout: 110_000 }
   t.equal(readFileSync(json, 'utf8'), 'before')
 })
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  t.test(
-    `${signal} in the middle leaves no process and keeps what was measured`,
-    { timeout: 110_000, skip: noProc },
-    async t => {
-      const path = folder(t)
-      const json = join(path, 'r.json')
-      const own = join(path, 'tmp')
-      mkdirSync(own)
-      const args = [
-        'run',
-        '--scenario',
-        'small-c1',
-        '--scenario',
-        'small-c32',
-        '--leg',
-        'h-h',
-        '--contender',
-        'http-proxy',
-      ]
-      const pace = ['--rounds', '50', '--seconds', '0.3', '--warm-up', '0.2', '--no-syscalls']
-      const run = start([...args, ...pace, '--contender', 'direct', '--json', json], { TMPDIR: own })
-      t.teardown(() => run.child.kill('SIGKILL'))
-      while (!/round/.test(run.err()) && run.child.exitCode === null)
-        await new Promise(resolve => setTimeout(resolve, 50))
-      const pids = family(run.child.pid ?? 0).slice(1)
-      t.ok(pids.length >= 3, `backend, load and contender are ${pids.length} processes`)
-      run.child.kill(signal)
-      t.equal(await run.ended, 130, run.err())
-      const alive = async (): Promise<readonly number[]> => {
-        const found = () => pids.filter(pid => existsSync(`/proc/${pid}`))
-        for (const until = Date.now() + 3_000; found().length > 0 && Date.now() < until; ) {
-          await new Promise(resolve => setTimeout(resolve, 50))
-        }
-        return found()
-      }
-      t.same(await alive(), [])
-      const part = readResult(readFileSync(json, 'utf8'), 'r.json')
-      t.equal(part.complete, false)
-      t.ok(part.series.some(({ samples }) => samples.length > 0))
-      t.same(
-        readdirSync(own).filter(name => name.startsWith('postern-bench')),
-        [],
-        'its folder, with a key in it, is gone',
-      )
-    },
-  )
-}
-
 t.test('list and help say what there is', { timeout: 60_000 }, async t => {
   const listed = start(['list'])
   t.equal(await listed.ended, 0)
@@ -239,8 +158,6 @@ t.test('list and help say what there is', { timeout: 60_000 }, async t => {
 
 t.test('comparing says it by the exit code', { timeout: 60_000 }, async t => {
   const path = folder(t)
-  const { makeResult, makeSeries } = await import('./support.ts')
-  const { seeded } = await import('../../bench/stats/random.ts')
   const [before, after] = [join(path, 'a.json'), join(path, 'b.json')]
   const write = (file: string, us: number): void =>
     writeFileSync(file, JSON.stringify(makeResult([makeSeries(seeded(us), { contender: 'bytes', us })])))

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { readResult, resultSchema } from '../../bench/schema.ts'
-import { sampleResult } from './support.ts'
+import { sampleResult } from '../support/bench.ts'
 
 t.test('the published schema is the one in force', async t => {
   const published = JSON.parse(readFileSync(new URL('../../bench/result.schema.json', import.meta.url), 'utf8'))

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { html } from '../../../bench/report/html.ts'
-import { sampleResult } from '../support.ts'
+import { sampleResult } from '../../support/bench.ts'
 
 const browsers = ['chromium', 'chromium-browser', 'google-chrome']
 const browser = browsers.find(name => spawnSync(name, ['--version']).status === 0)

@@ -10,7 +10,7 @@ import { targetTable } from '../../../bench/report/targets.ts'
 import { View } from '../../../bench/report/view.ts'
 import { summary } from '../../../bench/report/words.ts'
 import { seeded } from '../../../bench/stats/random.ts'
-import { makeResult, makeSeries, sampleResult } from '../support.ts'
+import { makeResult, makeSeries, sampleResult } from '../../support/bench.ts'
 
 t.test('numbers have three figures', async t => {
   t.same([0, 0.0341, 1.234, 21.34, 123.4, 1234.5, -3.456, Number.NaN].map(number), [

@@ -2,7 +2,7 @@ import t from 'tap'
 import { compareSeries, control, differenceOf, differenceOfPairs } from '../../../bench/stats/difference.ts'
 import { figures } from '../../../bench/stats/figures.ts'
 import { seeded } from '../../../bench/stats/random.ts'
-import { makeSeries } from '../support.ts'
+import { makeSeries } from '../../support/bench.ts'
 
 const trials = 200
 
