@@ -107,7 +107,9 @@ function readRun(args: readonly string[], { contenders, scenarios }: Tables): Ru
   return {
     verb: 'run',
     scenarios: rows,
-    contenders: choose('contender', chosen, everybody),
+    contenders: choose('contender', chosen, everybody).map(each =>
+      chosen.length > 0 ? { ...each, narrow: false } : each,
+    ),
     pace: {
       rounds: number('rounds', values.rounds, 1, 100) ?? rounds,
       seconds: number('seconds', values.seconds, 0.1, 600) ?? (quick ? quickSeconds : seconds),

@@ -50,7 +50,7 @@ export function engines(): readonly string[] {
 
 export function readEngines(text: string): readonly string[] {
   const said = /--engine[^\n]*how bytes move:([^\n]*)/.exec(text)?.[1] ?? ''
-  return said.replaceAll(/\([^)]*\)/g, '').match(/[a-z0-9]+/g) ?? []
+  return said.replaceAll(/\([^)]*\)/g, '').match(/[a-z0-9-]+/g) ?? []
 }
 
 export function postern(engine: string, summary: string): Contender {

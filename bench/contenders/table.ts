@@ -24,7 +24,8 @@ const direct: Contender = {
 }
 
 export const contenders: readonly Contender[] = [
-  postern('bytes', 'postern proxy --engine bytes'),
+  postern('bytes', 'postern proxy --engine bytes, the default'),
+  { ...postern('bytes-streams', "postern proxy --engine bytes-streams, on Node's documented API alone"), narrow: true },
   postern('undici', 'postern proxy --engine undici, the reference engine'),
   go,
   nginx,
@@ -34,4 +35,4 @@ export const contenders: readonly Contender[] = [
 ]
 
 /** Ours, best first: the one that others are compared with, and that runs twice as the control. */
-export const own: readonly string[] = ['bytes', 'undici']
+export const own: readonly string[] = ['bytes', 'bytes-streams', 'undici']

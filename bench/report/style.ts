@@ -3,6 +3,7 @@
 /** A contender's colour, the same in every chart; those that are not known share the last. */
 const colours: Readonly<Record<string, readonly [light: string, dark: string]>> = {
   bytes: ['#0b6bcb', '#58a6ff'],
+  'bytes-streams': ['#4c8fd6', '#9cc9ff'],
   undici: ['#6f42c1', '#b392f0'],
   'go-queue-proxy': ['#0e8a8a', '#39c5cf'],
   nginx: ['#2f7d32', '#7ee787'],
@@ -47,6 +48,7 @@ svg text.small{font-size:11px;fill:var(--soft)}
 svg path.grid{stroke:var(--rule);stroke-width:1;fill:none}
 .line{stroke:var(--c);stroke-width:2;fill:none;stroke-linejoin:round}
 .c-undici.line{stroke-dasharray:7 3}
+.c-bytes-streams.line{stroke-dasharray:5 2}
 .c-haproxy.line{stroke-dasharray:2 3}
 .c-http-proxy.line{stroke-dasharray:9 3 2 3}
 .c-direct.line{stroke-dasharray:1 4}

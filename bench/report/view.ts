@@ -1,14 +1,13 @@
 // A result as reports look at it: which series belong together, who is compared with whom, and how much a difference has
 // to be before it is told.
 
+import { own } from '../contenders/table.ts'
 import { type LegName, showLeg } from '../legs.ts'
 import type { Result, Series } from '../result.ts'
 import type { Scenario } from '../scenarios.ts'
 import { type Copy, control } from '../stats/difference.ts'
 import { type FigureName, figures } from '../stats/figures.ts'
 
-/** Ours, best first. */
-const ours = ['bytes', 'undici']
 /** Whom others are given as multiples of: the first that took part. */
 const yardsticks = ['nginx', 'haproxy', 'http-proxy', 'undici']
 
@@ -34,7 +33,7 @@ export class View {
     const measured = new Set(
       result.series.filter(({ samples }) => samples.length > 0).map(({ contender }) => contender),
     )
-    this.best = ours.find(name => measured.has(name))
+    this.best = own.find(name => measured.has(name))
     this.yardstick = yardsticks.find(name => measured.has(name))
     const { floor, copies } = control(result.series, figures.cpu)
     this.floor = floor

@@ -61,7 +61,9 @@ export function plan(
   const skipped = new Map<string, Skipped>()
   const steps = scenarios.map((scenario): Step => {
     if (scenario.who === 'ladder') return { scenario, slots: best === undefined ? [] : ladder(best) }
-    const everybody = contenders.filter(({ name }) => scenario.who === 'all' || own.includes(name))
+    const everybody = contenders
+      .filter(({ narrow }) => scenario.closely || !narrow)
+      .filter(({ name }) => scenario.who === 'all' || own.includes(name))
     const slots = scenario.legs.flatMap(leg =>
       everybody.flatMap((contender): Slot[] => {
         const why = contender.cannot(scenario, leg)

@@ -22,6 +22,9 @@ t.test('which engines there are is read from the help', async t => {
     new Set(readEngines('  --engine NAME  how bytes move: bytes (the default), undici\n')),
     new Set(['bytes', 'undici']),
   )
+  const several =
+    '  --engine NAME  how bytes move: bytes (the default); bytes-streams, which costs more; undici, to compare with\n'
+  for (const name of ['bytes', 'bytes-streams', 'undici']) t.ok(readEngines(several).includes(name))
   t.same(readEngines('no such flag'), [])
   t.ok(engines().includes('undici'), 'and this build says that it has the reference engine')
 })

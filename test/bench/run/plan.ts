@@ -33,6 +33,16 @@ t.test('the best of ours runs twice where a scenario is looked at closely, in pr
   )
 })
 
+t.test('who is narrow takes part where it is looked at closely, or asked for', async t => {
+  const names = (scenario: string, who: typeof contenders): string[] =>
+    plan(row(scenario), who, undefined).steps.flatMap(({ slots }) => slots.map(({ contender }) => contender.name))
+  t.ok(names('small-c32', contenders).includes('bytes-streams'))
+  t.notOk(names('10k', contenders).includes('bytes-streams'))
+  const asked = readCommand(['run', '--contender', 'bytes-streams'], { contenders, scenarios })
+  if (asked.verb !== 'run') throw new Error(asked.verb)
+  t.ok(names('10k', asked.contenders).includes('bytes-streams'))
+})
+
 t.test('the ladder is ours alone', async t => {
   const { steps } = plan(row('ladder'), named('undici', 'http-proxy'), 'undici')
   t.same(steps[0]?.slots[0]?.contender.name, 'plain')
