@@ -6,6 +6,7 @@ import { Head } from '../../../../src/engine/bytes/head.ts'
 import { Out } from '../../../../src/engine/bytes/out.ts'
 import { type RequestPlan, writeRequestHead } from '../../../../src/engine/bytes/request-head.ts'
 import { writeResponseFields, writeStatusLine } from '../../../../src/engine/bytes/response-head.ts'
+import { Strip } from '../../../../src/engine/bytes/strip.ts'
 import { requestBytes, small } from '../../../requests.ts'
 import { time } from '../../harness.ts'
 
@@ -15,7 +16,7 @@ const response = Buffer.from(
   'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 105\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n\r\n',
 )
 const plan: RequestPlan = {
-  ...{ peer: '10.244.0.9', authority: '127.0.0.1:8080', strip: new Set<string>() },
+  ...{ peer: '10.244.0.9', authority: '127.0.0.1:8080', strip: new Strip([]) },
   ...{ method: 'GET', path: undefined, framing: 'none', length: 0, upgrade: undefined },
 }
 const out = new Out()
