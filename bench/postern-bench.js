@@ -13,4 +13,4 @@ if (found[0] < wanted[0] || (found[0] === wanted[0] && found[1] < wanted[1])) {
   process.exit(1)
 }
 
-await import('./run.ts')
+await import('./main.ts')

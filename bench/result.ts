@@ -1,84 +1,86 @@
-// What a run leaves: every sample as it was taken, so that a table or chart can be drawn again and doubted, and the
-// summary that is computed from them.
+// What a run leaves: every sample as it was taken, so that a table or chart can be drawn again and doubted. Nothing in it
+// is computed from something else in it but the system calls per request.
 
-import type { Machine } from './machine.ts'
-import type { Counted, CounterName } from './syscalls.ts'
+import type { LegName } from './legs.ts'
+import type { Latency } from './load/latency.ts'
+import type { Machine } from './machine/machine.ts'
+import type { Counted, CounterName } from './machine/syscalls.ts'
+import type { Scenario } from './scenarios.ts'
 
 export interface Sample {
-  /** From 1. Contenders of one round stand one after another, in turned order in every second round. */
+  /** From 1. In each round every contender is measured once, in random order. */
   readonly round: number
   readonly requests: number
   readonly seconds: number
   readonly errors: number
-  /** Of the contender's process; null where the machine does not tell. */
+  /** Of the contender and what it started; null where the machine does not tell, and without a contender. */
   readonly cpuUs: number | null
   /** Time for which it was ready and another process had the core. */
   readonly waitedUs: number | null
+  readonly rssKiB: number | null
+  readonly threads: number | null
+  /** Answered with 503, in scenarios where that is no error. */
+  readonly refused?: number
+  /** Before any connection stood, in scenarios with a process of their own. */
+  readonly baseRssKiB?: number
+  /** From the start of the process to its first answer, in scenarios of starts. */
+  readonly startMs?: number
+  /** From when a request was due, or an event was sent. */
+  readonly latency?: Latency
+  /** How late the generator itself was. */
+  readonly lag?: Latency
 }
 
-export interface Measured {
+/** One contender in one scenario on one leg. */
+export interface Series {
+  readonly scenario: string
+  readonly leg: LegName
   readonly contender: string
+  /** A second copy of this contender, which must not differ from it. */
+  readonly controlOf?: string
   readonly samples: readonly Sample[]
   readonly syscalls: Readonly<Partial<Record<CounterName, Counted>>>
 }
 
-export interface Measurement {
+/** The same load by somebody else's generator. */
+export interface Check {
+  readonly tool: string
   readonly scenario: string
-  readonly measured: readonly Measured[]
+  readonly leg: LegName
+  readonly contender: string
+  readonly cpuUsPerRequest: number
+  readonly requestsPerSecond: number
+  /** Of one core, from 0 to 1. */
+  readonly busy: number
 }
 
+/** What was left out, and how it can be had. */
 export interface Skipped {
   readonly what: string
   readonly why: string
 }
 
-export interface Spread {
-  readonly median: number
-  readonly min: number
-  readonly max: number
-}
-
-export interface SummaryRow {
-  readonly scenario: string
-  readonly contender: string
-  readonly cpuUsPerRequest: Spread | null
-  /** CPU per request as a multiple of the yardstick's in the same round. */
-  readonly ratio: Spread | null
-  readonly requestsPerSecond: Spread
-  /** Of one core, 0 to 1. */
-  readonly busy: Spread | null
-  /** Share of the time in which others kept it from its core: above a few hundredths the CPU figures rise. */
-  readonly waited: Spread | null
-  /** perf's total where there is one, else strace's. */
-  readonly syscallsPerRequest: number | null
-  readonly errors: number
-}
-
 export interface Result {
-  readonly version: 1
+  readonly version: 2
   /** ISO 8601. */
   readonly date: string
+  /** False where the run was ended before its time. */
+  readonly complete: boolean
+  readonly tookSeconds: number
   readonly machine: Machine
-  readonly flags: Readonly<Record<string, string | number>>
+  readonly flags: Readonly<Record<string, string | number | boolean>>
   readonly method: {
-    readonly requestHeadBytes: number
-    readonly responseBodyBytes: number
-    readonly backend: string
-    readonly load: string
     readonly cores: string
-    readonly cpuClock: string
+    readonly seed: number
+    readonly rounds: number
+    readonly seconds: number
+    readonly warmUpSeconds: number
   }
+  readonly scenarios: readonly Scenario[]
+  readonly contenders: readonly { readonly name: string; readonly summary: string; readonly version: string }[]
   readonly skipped: readonly Skipped[]
-  readonly summary: readonly SummaryRow[]
-  readonly measurements: readonly Measurement[]
-}
-
-/** Middle, least and most; null where there is nothing or a gap. */
-export function spread(values: readonly (number | undefined)[]): Spread | null {
-  const numbers = values.filter(value => value !== undefined).sort((a, b) => a - b)
-  const [min, max] = [numbers[0], numbers.at(-1)]
-  const low = numbers[Math.floor((numbers.length - 1) / 2)]
-  const high = numbers[Math.ceil((numbers.length - 1) / 2)]
-  if (numbers.length < values.length || min === undefined || max === undefined) return null
-  return low === undefined || high === undefined ? null : { median: (low + high) / 2, min, max }
+  /** What went wrong while it ran; what was measured before is kept. */
+  readonly failures: readonly Skipped[]
+  readonly series: readonly Series[]
+  readonly checks: readonly Check[]
 }

@@ -1,51 +1,217 @@
-// What is asked of every contender: one row a load. A row says how the container behind the proxy speaks and how many
-// connections ask; the request and the answer are the same in all rows of today.
+// What is asked of every contender: one row a load. A row says which legs it is run on, what a request looks like and how
+// it is offered; another load is another row.
+
+import type { LegName } from './legs.ts'
+import { type Shape, small } from './requests.ts'
+
+/**
+ * How the load is offered.
+ *
+ * - `closed`: each connection has one request under way
+ * - `open`: at a fixed rate, whatever the answers do
+ * - `websocket`: each connection is a WebSocket with one message under way, which the backend echoes
+ * - `events`: each connection receives server-sent events, one every 10 ms
+ * - `idle`: connections that have asked once and then say nothing
+ * - `start`: no load; the process is started, and asked until it answers
+ */
+export type Kind = 'closed' | 'open' | 'websocket' | 'events' | 'idle' | 'start'
 
 export interface Scenario {
   readonly name: string
   readonly summary: string
-  /** What stands behind the proxy: plain HTTP, or TLS 1.3 under an RA-TLS certificate. */
-  readonly upstream: 'plain' | 'attested'
-  /** Kept alive; each has one request under way at any time. */
+  readonly kind: Kind
+  readonly legs: readonly LegName[]
+  /** The legs of `run --quick`; none: left out there. */
+  readonly quick: readonly LegName[]
+  readonly shape: Shape
   readonly connections: number
+  /** False: a connection for each request, which the proxy closes. */
+  readonly keepAlive: boolean
+  /** Requests a second; 0 with a closed loop. */
+  readonly rate: number
+  /** CONTAINER_CONCURRENCY of the proxy; 0 is no limit. */
+  readonly limit: number
+  /** Whether system calls are counted, and a second copy of one contender runs as the control. */
+  readonly closely: boolean
+  /** Each round on a process of its own, started for it. */
+  readonly fresh: boolean
+  /** 503 is an answer too: it is counted apart, and no error. */
+  readonly refusals: boolean
+  /** The container shows another certificate on each connection, so that nothing that was verified can be used again. */
+  readonly changing: boolean
+  /** Who takes part: everybody, ours alone, or ours in the steps of the ladder. */
+  readonly who: 'all' | 'own' | 'ladder'
+  /** In place of the run's; undefined: as in the run. */
+  readonly rounds?: number
+  readonly seconds?: number
 }
+
+const every: readonly LegName[] = ['h-h', 'h-tls', 'tls-h', 'tls-tls']
+const front: readonly LegName[] = ['h-h', 'h-tls']
+
+const usual = {
+  kind: 'closed',
+  legs: every,
+  quick: [],
+  shape: small,
+  connections: 32,
+  keepAlive: true,
+  rate: 0,
+  limit: 0,
+  closely: false,
+  fresh: false,
+  refusals: false,
+  changing: false,
+  who: 'all',
+} as const
+
+const open = { ...usual, kind: 'open', legs: front, connections: 64 } as const
 
 export const scenarios: readonly Scenario[] = [
   {
-    name: 'plain-small',
-    summary: 'h→h, 105 B answer, 32 connections',
-    upstream: 'plain',
-    connections: 32,
+    ...usual,
+    name: 'small-c32',
+    summary: '105 B answer, 32 connections',
+    quick: front,
+    closely: true,
+  },
+  { ...usual, name: 'small-c1', summary: '105 B answer, one connection', legs: front, connections: 1 },
+  { ...usual, name: 'small-c100', summary: '105 B answer, 100 connections', legs: front, connections: 100 },
+  { ...usual, name: 'small-c1000', summary: '105 B answer, 1,000 connections', legs: front, connections: 1000 },
+  {
+    ...usual,
+    name: '10k',
+    summary: '10 KiB answer, 32 connections',
+    legs: front,
+    shape: { ...small, path: '/bytes/10240', answerBytes: 10_240 },
   },
   {
-    name: 'attested-small',
-    summary: 'h→TLS 1.3, 105 B answer, 32 connections',
-    upstream: 'attested',
-    connections: 32,
+    ...usual,
+    name: '1m',
+    summary: '1 MiB answer, 8 connections',
+    quick: ['h-tls'],
+    shape: { ...small, path: '/bytes/1048576', answerBytes: 1_048_576 },
+    connections: 8,
+  },
+  {
+    ...usual,
+    name: 'post-64k',
+    summary: 'POST of 64 KiB, 105 B answer once it is read, 32 connections',
+    legs: ['h-h', 'h-tls', 'tls-h'],
+    shape: { ...small, method: 'POST', bodyBytes: 65_536 },
+  },
+  {
+    ...usual,
+    name: 'new-connections',
+    summary: 'a connection (and TLS handshake) for each request, 16 at a time',
+    quick: ['tls-h'],
+    legs: ['h-h', 'tls-h'],
+    connections: 16,
+    keepAlive: false,
+  },
+  {
+    ...usual,
+    name: 'new-upstreams',
+    summary:
+      'the container closes after each answer: a new connection (and handshake) behind the proxy for each request',
+    legs: front,
+    shape: { ...small, path: '/close' },
+    connections: 16,
+  },
+  {
+    ...usual,
+    name: 'new-evidence',
+    summary: 'as new-upstreams, with another certificate each time: evidence is verified for each request',
+    legs: ['h-tls'],
+    shape: { ...small, path: '/close' },
+    connections: 16,
+    changing: true,
+    who: 'own',
+  },
+  {
+    ...open,
+    name: 'rate-1000',
+    summary: '105 B answer at 1,000 requests a second over 64 connections',
+    quick: front,
+    rate: 1_000,
+  },
+  {
+    ...open,
+    name: 'rate-4000',
+    summary: '105 B answer at 4,000 requests a second over 64 connections',
+    legs: ['h-h'],
+    rate: 4_000,
+  },
+  {
+    ...usual,
+    name: 'websocket',
+    summary: 'WebSocket messages of 64 B, echoed, 32 connections',
+    kind: 'websocket',
+    legs: front,
+    shape: { ...small, path: '/echo' },
+  },
+  {
+    ...usual,
+    name: 'events',
+    summary: 'server-sent events, one every 10 ms on each of 50 connections',
+    kind: 'events',
+    legs: ['h-h'],
+    shape: { ...small, path: '/events' },
+    connections: 50,
+  },
+  {
+    ...usual,
+    name: 'limited-c100',
+    summary: '105 B answer, 100 connections, CONTAINER_CONCURRENCY=100',
+    legs: front,
+    connections: 100,
+    limit: 100,
+  },
+  {
+    ...open,
+    name: 'overload',
+    summary:
+      'twice what the container can do: CONTAINER_CONCURRENCY=10, 10 ms each, so 1,000 requests a second; 2,000 come',
+    shape: { ...small, path: '/sleep/10' },
+    connections: 400,
+    rate: 2_000,
+    limit: 10,
+    refusals: true,
+  },
+  {
+    ...usual,
+    name: 'idle',
+    summary: '1,000 connections that have asked once and then stay open',
+    kind: 'idle',
+    legs: ['h-tls', 'tls-h'],
+    connections: 1_000,
+    fresh: true,
+    rounds: 3,
+  },
+  {
+    ...usual,
+    name: 'memory',
+    summary: 'resident memory after 20 s of load on 100 connections, in a process of its own',
+    legs: ['h-tls'],
+    connections: 100,
+    fresh: true,
+    rounds: 1,
+    seconds: 20,
+  },
+  {
+    ...usual,
+    name: 'start',
+    summary: 'from the start of the process to its first answer',
+    kind: 'start',
+    legs: front,
+    quick: ['h-h'],
+    fresh: true,
+  },
+  {
+    ...usual,
+    name: 'ladder',
+    summary: '105 B answer, 32 connections: what each feature adds',
+    legs: ['h-h'],
+    who: 'ladder',
   },
 ]
-
-/** Ten header fields, as a request has them that came through ingress and activator. */
-export const requestHeaders: readonly (readonly [name: string, value: string])[] = [
-  ['Host', 'hello.default.example.com'],
-  ['User-Agent', 'postern-bench/1.0'],
-  ['Accept', '*/*'],
-  ['Accept-Encoding', 'gzip'],
-  ['Forwarded', 'for=10.244.0.17;proto=http'],
-  ['K-Proxy-Request', 'activator'],
-  ['Traceparent', '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'],
-  ['X-Forwarded-For', '10.244.0.17, 10.244.0.9'],
-  ['X-Forwarded-Proto', 'http'],
-  ['X-Request-Id', '6f0d3c52-9f0b-4b7e-8f53-2f1a7f0f6c1d'],
-]
-
-/** The whole head as on the wire, 374 bytes. */
-export const requestHead = `GET / HTTP/1.1\r\n${requestHeaders.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`
-
-/** 105 bytes. */
-export const responseBody = JSON.stringify({
-  id: '6f0d3c52-9f0b-4b7e-8f53-2f1a7f0f6c1d',
-  status: 'ok',
-  items: [1, 2, 3],
-  message: 'hello, new world!',
-})

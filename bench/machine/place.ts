@@ -1,0 +1,48 @@
+// Where things are: files beside this one, whether run as TypeScript or as built, free ports, and the cores.
+
+import { createServer } from 'node:net'
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import type { Tools } from './tools.ts'
+
+const self = fileURLToPath(import.meta.url)
+
+/** Path of a module of the benchmark, such as 'load/client', to run as a process. */
+export function entry(name: string): string {
+  return fileURLToPath(new URL(`../${name}${self.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url))
+}
+
+/** Path of the proxy's first file: the sources' where these are run, else what is built. */
+export const posternEntry = fileURLToPath(new URL('../../src/postern.js', import.meta.url))
+
+/** So many ports of the loopback interface that were free just now. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer())
+  const ports = await Promise.all(
+    servers.map(
+      server =>
+        new Promise<number>((resolve, reject) => {
+          server.once('error', reject)
+          server.listen(0, () => {
+            const address = server.address()
+            resolve(typeof address === 'object' && address !== null ? address.port : 0)
+          })
+        }),
+    ),
+  )
+  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
+  return ports
+}
+
+/** Lists of cores as taskset reads them. */
+export interface Cores {
+  readonly proxy: string
+  /** Load and backend. */
+  readonly rest: string
+}
+
+/** One core for the proxy, the others for all else; undefined where there is one only, or no taskset. */
+export function chooseCores(tools: Tools): Cores | undefined {
+  const count = availableParallelism()
+  return tools.taskset && count > 1 ? { proxy: '0', rest: count === 2 ? '1' : `1-${count - 1}` } : undefined
+}
