@@ -4,7 +4,7 @@
 
 import { Socket } from 'node:net'
 import { systemCode } from '../../base/errors.ts'
-import { Intake } from './intake.ts'
+import { giveBack, Intake } from './intake.ts'
 import type { Out } from './out.ts'
 import { resetSocket } from './stream-wire.ts'
 import type { Ear, MakeWire, Wire } from './wire.ts'
@@ -48,6 +48,8 @@ class HandleWire implements Wire {
   #waiting: Buffer[] = []
   #waitingBytes = 0
   #writing = 0
+  /** Blocks of other wires that are read from until nothing is pending. */
+  readonly #lent: Buffer<ArrayBuffer>[] = []
   #corked = false
   #after: 'nothing' | 'end' | 'close' = 'nothing'
   #error: string | undefined
@@ -92,8 +94,10 @@ class HandleWire implements Wire {
     return this.#waitingBytes + this.#writing
   }
 
-  get retains(): boolean {
-    return this.#waiting.length > 0 || (!this.#secure && this.#writing > 0)
+  keepFrom(source: Wire): void {
+    if (this.#waiting.length === 0 && (this.#secure || this.#writing === 0)) return
+    const block = source.keep()
+    if (block) this.#lent.push(block)
   }
 
   get writable(): boolean {
@@ -173,6 +177,7 @@ class HandleWire implements Wire {
     }
     this.#flush()
     if (this.#writing > 0) return
+    for (let block = this.#lent.pop(); block; block = this.#lent.pop()) giveBack(block)
     if (this.full) {
       this.full = false
       this.ear.drained()
@@ -196,8 +201,8 @@ class HandleWire implements Wire {
     this.#judge()
   }
 
-  keep(): void {
-    this.#intake.keep()
+  keep(): Buffer<ArrayBuffer> {
+    return this.#intake.keep()
   }
 
   gather(bytes: number): void {

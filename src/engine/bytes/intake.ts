@@ -15,9 +15,15 @@ const leastRoom = 20 * 1024
 /** Below this it is not worth it. */
 const least = 32 * 1024
 
-/** Large blocks that nobody reads into. Fresh ones are dear: their pages have to be asked of the system one by one. */
-const spare: Buffer<ArrayBuffer>[] = []
-const maxSpare = 16
+/** Blocks that nobody uses. Fresh ones are dear: their pages have to be asked of the system one by one. */
+const spare = { small: [] as Buffer<ArrayBuffer>[], large: [] as Buffer<ArrayBuffer>[] }
+const maxSpare = 32
+
+/** Memory that was kept is not wanted any more. */
+export function giveBack(block: Buffer<ArrayBuffer>): void {
+  const blocks = block.length === largeBlock ? spare.large : spare.small
+  if (blocks.length < maxSpare) blocks.push(block)
+}
 
 interface Listener {
   bytes(chunk: Buffer): void
@@ -28,7 +34,7 @@ export class Intake implements OnReadOpts {
   wire: { readonly ear: Listener } | undefined
   /** Bytes came before anybody asked for any. */
   early = false
-  #small = Buffer.allocUnsafeSlow(smallBlock)
+  #small = spare.small.pop() ?? Buffer.allocUnsafeSlow(smallBlock)
   /** Borrowed while much is to come. */
   #large: Buffer<ArrayBuffer> | undefined
   /** What Node has been told to read into: a block, from a place on. */
@@ -71,10 +77,12 @@ export class Intake implements OnReadOpts {
     else this.early = true
   }
 
-  /** What was told last is still wanted: the next bytes go elsewhere. */
-  keep(): void {
-    if (this.#target === this.#large) this.#large = undefined
-    else this.#small = Buffer.allocUnsafeSlow(smallBlock)
+  /** What was told last is still wanted: the next bytes go elsewhere. @returns the block, to be given back one day */
+  keep(): Buffer<ArrayBuffer> {
+    const kept = this.#target
+    if (kept === this.#large) this.#large = undefined
+    else this.#small = spare.small.pop() ?? Buffer.allocUnsafeSlow(smallBlock)
+    return kept
   }
 
   /** @param bytes that are to come and wanted in large pieces */
@@ -92,12 +100,12 @@ export class Intake implements OnReadOpts {
   #choose(): void {
     this.#targetAt = 0
     if (this.#wanted > 0) {
-      this.#large ??= spare.pop() ?? Buffer.allocUnsafeSlow(largeBlock)
+      this.#large ??= spare.large.pop() ?? Buffer.allocUnsafeSlow(largeBlock)
       this.#target = this.#large
       return
     }
     this.#target = this.#small
-    if (this.#large && spare.length < maxSpare) spare.push(this.#large)
+    if (this.#large) giveBack(this.#large)
     this.#large = undefined
   }
 }

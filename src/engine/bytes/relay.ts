@@ -160,7 +160,7 @@ export class Relay {
     if (this.#given) {
       this.#given = false
       this.#client.uncork()
-      if (this.#client.retains) this.#upstream.wire.keep()
+      this.#client.keepFrom(this.#upstream.wire)
     }
     // Behind a response that is complete another one may come: the client's connection minds that itself.
     if (!this.#client.full || this.#over) return

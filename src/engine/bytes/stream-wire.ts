@@ -37,8 +37,9 @@ export class StreamWire implements Wire {
     })
   }
 
-  get retains(): boolean {
-    return this.#socket.writableLength > 0
+  /** A stream does not say when it has let go: the block is the collector's. */
+  keepFrom(source: Wire): void {
+    if (this.#socket.writableLength > 0) source.keep()
   }
 
   get pending(): number {
@@ -68,8 +69,8 @@ export class StreamWire implements Wire {
 
   // What a stream tells is nobody else's memory, in pieces as they come.
 
-  keep(): void {
-    this.#intake?.keep()
+  keep(): Buffer<ArrayBuffer> | undefined {
+    return this.#intake?.keep()
   }
 
   gather(bytes: number): void {

@@ -48,7 +48,7 @@ export class Tunnel {
       bytes: chunk => {
         count(chunk.length)
         if (!to.give(chunk)) from.wire.pause()
-        if (to.retains) from.wire.keep()
+        to.keepFrom(from.wire)
       },
       // Told of this wire: what it took from the other side has left.
       drained: () => (from === this.#client ? this.#upstream : this.#client).wire.resume(),

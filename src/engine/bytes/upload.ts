@@ -82,7 +82,7 @@ export class Upload {
       container.give(source.input.subarray(from, to))
       container.uncork()
       this.choked = container.full
-      if (container.retains) source.wire.keep()
+      container.keepFrom(source.wire)
     }
     if (chunked) up.text('\r\n')
   }

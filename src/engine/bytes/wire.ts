@@ -24,8 +24,11 @@ export interface Wire {
   /** Bytes that have not left yet. */
   readonly pending: number
   readonly writable: boolean
-  /** True while memory that was given is still read from. */
-  readonly retains: boolean
+  /**
+   * To be called behind give(): memory of the wire that it came from is kept for as long as it is still read from here,
+   * and only then.
+   */
+  keepFrom(source: Wire): void
   /** Sends what has been put together, and begins it anew. @returns false where no more should come until drained() */
   send(out: Out): boolean
   /** Sends memory that nobody writes to before it has left. @returns as send() does */
@@ -33,8 +36,8 @@ export interface Wire {
   /** What is sent until uncork() leaves together. */
   cork(): void
   uncork(): void
-  /** What was told last is still wanted: the next bytes are read into other memory. */
-  keep(): void
+  /** What was told last is still wanted: the next bytes are read into other memory. @returns what is to be given back */
+  keep(): Buffer<ArrayBuffer> | undefined
   /** So much is to come and wanted in large pieces: it is told a few at a time, at the latest in the next turn. */
   gather(bytes: number): void
   pause(): void
