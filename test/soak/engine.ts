@@ -20,6 +20,11 @@ const { values } = parseArgs({
 })
 
 const teardowns: (() => unknown)[] = []
+async function tidy(): Promise<void> {
+  for (const last of teardowns.splice(0).reverse()) await last()
+}
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => tidy().then(() => process.exit(1)))
+
 const summary = await soak(
   { teardown: last => teardowns.push(last) },
   {
@@ -32,9 +37,7 @@ const summary = await soak(
     engine: values.engine,
     drain: true,
   },
-).finally(async () => {
-  for (const last of teardowns.reverse()) await last()
-})
+).finally(tidy)
 
 if (values.json) {
   process.stdout.write(`${JSON.stringify(summary, null, 2)}\n`)

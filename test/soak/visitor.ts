@@ -51,10 +51,7 @@ export class Visitor {
     const id = this.#ledger.open(method !== 'POST')
     await this.#judged(kind, [id], errand.breaks !== undefined || request.leaves !== undefined, async wire => {
       await this.#send(wire, id, request)
-      if (request.leaves) {
-        await this.#depart(wire, request)
-        return 'left'
-      }
+      if (request.leaves) return this.#depart(wire, request)
       const end = await this.#answer(wire, id, request)
       if (end === 'answered' && errand.breaks && method === 'POST') {
         this.#ledger.complain(`${id} (${kind}) was broken off and got a whole answer`)
@@ -151,7 +148,7 @@ export class Visitor {
       const piece = body.slice(at, at + pieceBytes)
       wire.send(chunked ? `${piece.length.toString(16)}\r\n${piece}\r\n` : piece)
       if (slowMs > 0) await delay(slowMs)
-      else if (wire.socket.writableNeedDrain && !wire.socket.destroyed) await once(wire.socket, 'drain')
+      else if (wire.socket.writableNeedDrain) await drained(wire.socket)
     }
     if (chunked && leaves?.when !== 'asking') wire.send('0\r\n\r\n')
   }
@@ -180,10 +177,11 @@ export class Visitor {
     }
   }
 
-  async #depart(wire: Wire, { leaves, errand }: Request): Promise<void> {
+  async #depart(wire: Wire, { leaves, errand }: Request): Promise<string> {
     if (leaves?.when === 'waiting') await delay(Math.floor(errand.wait / 2))
     if (leaves?.when === 'reading') {
-      await wire.head()
+      const { line } = await wire.head()
+      if (!line.startsWith('HTTP/1.1 2')) return line
       await wire.take(Math.floor(errand.told / 3))
     }
     if (leaves?.how === 'reset' && !this.#secure) wire.reset()
@@ -192,6 +190,7 @@ export class Visitor {
       wire.end()
       await wire.gone()
     }
+    return 'left'
   }
 
   #belongs(message: Message, id: number): void {
@@ -199,6 +198,23 @@ export class Visitor {
       this.#ledger.complain(`${id} was answered with what belongs to ${message.field('x-id')}`)
     }
   }
+}
+
+/** Waits until there is room for more, or nobody will ever make any. */
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => settle('never came: room for more'), patienceMs)
+    const room = (): void => settle()
+    const gone = (): void => settle('gone before there was room for more')
+    socket.on('drain', room).on('close', gone)
+    if (socket.closed) gone()
+    function settle(problem?: string): void {
+      clearTimeout(timer)
+      socket.off('drain', room).off('close', gone)
+      if (problem === undefined) resolve()
+      else reject(new Error(problem))
+    }
+  })
 }
 
 function headOf(id: number, { method, errand, chunked, fields }: Request): string {
