@@ -109,7 +109,8 @@ export class ClientEnd {
 
   #depart(): void {
     this.#departed = true
-    if (this.departure === 'reset') this.#socket.resetAndDestroy()
+    // Node loses a socket that is reset while its end is under way.
+    if (this.departure === 'reset' && !this.#socket.writableEnded) this.#socket.resetAndDestroy()
     else if (this.departure === 'fin') this.#socket.end()
     else this.#socket.destroy()
     this.#inbox.changed()
