@@ -116,13 +116,14 @@ async function converse(random: Random, sockets: Sockets): Promise<void> {
     await Promise.all([front, back].map(server => new Promise(resolve => server.close(resolve))))
   }
 
+  // The system may take a moment to close what has been closed.
+  const left = (): boolean => openFiles() > files || clock.pending > 0 || gate.visits.some(({ over }) => !over)
+  for (const deadline = Date.now() + 2_000; left() && Date.now() < deadline; ) await sleep(1)
+  if (openFiles() > files) complain(`${openFiles() - files} files are left open`)
+  if (clock.pending > 0) complain(`${clock.pending} timers are left`)
   for (const { plan, ends } of gate.visits) if (ends.length !== 1) complain(`${plan.id} finished ${ends.length} times`)
   const undisturbed = calm && upheaval === undefined
   for (const { end } of clients) judge(end, gate, seen, undisturbed, complain)
-  if (clock.pending > 0) complain(`${clock.pending} timers are left`)
-  const deadline = Date.now() + 2_000
-  while (openFiles() > files && Date.now() < deadline) await sleep(1)
-  if (openFiles() > files) complain(`${openFiles() - files} files are left open`)
   if (complaints.length > 0) {
     const scene = JSON.stringify({ ...moods, upheaval, sockets })
     const told = clients.map(({ end }) => describe(end, gate)).join('\n  ')
