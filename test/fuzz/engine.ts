@@ -2,11 +2,8 @@
 // [--seed N] [--target NAME]. Each input has a seed of its own, counted up from the first; what is found is printed with
 // it, and `--seed N --seconds 0 --target NAME` runs that one input again. Exits 1 where anything was found.
 
-import { bodies } from './engine/bodies.ts'
-import { overHandles, overStreams } from './engine/conversations.ts'
-import { heads } from './engine/heads.ts'
-import { messages } from './engine/messages.ts'
 import { Random } from './engine/random.ts'
+import { type Target, targets } from './engine/targets.ts'
 
 const flag = (name: string): string | undefined => {
   const at = process.argv.indexOf(name)
@@ -16,19 +13,11 @@ const seconds = Number(flag('--seconds') ?? 60)
 const first = Number(flag('--seed') ?? Date.now())
 const only = flag('--target')
 
-/** Target, and how many of its inputs make a turn. */
-const targets: readonly [name: string, run: (random: Random) => void | Promise<void>, turn: number][] = [
-  ['heads', heads, 2000],
-  ['bodies', bodies, 1000],
-  ['messages', messages, 100],
-  ['handles', overHandles, 50],
-  ['streams', overStreams, 50],
-]
-
 /** A run that finds so much is about one thing, and is ended. */
 const enough = 50
 
 const inputs: Record<string, number> = {}
+const taken: Record<string, number> = {}
 let findings = 0
 let current = ''
 
@@ -42,11 +31,11 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
   process.on(event, error => found(`${event}: ${error instanceof Error ? error.stack : error}`))
 }
 
-async function run(name: string, target: (random: Random) => void | Promise<void>, seed: number): Promise<void> {
+async function run(name: string, target: Target, seed: number): Promise<void> {
   inputs[name] = (inputs[name] ?? 0) + 1
   current = `${name} --seed ${seed}`
   try {
-    await target(new Random(seed))
+    if (await target(new Random(seed))) taken[name] = (taken[name] ?? 0) + 1
   } catch (error) {
     found(error)
   }
@@ -63,5 +52,7 @@ do {
   }
   seed += 2000
 } while (Date.now() < end && findings < enough)
-process.stdout.write(`${JSON.stringify(inputs)}, seeds ${first} to ${seed - 1}: ${findings} found\n`)
+process.stdout.write(
+  `${JSON.stringify(inputs)}, taken ${JSON.stringify(taken)}, seeds ${first} to ${seed - 1}: ${findings} found\n`,
+)
 process.exitCode = findings > 0 ? 1 : 0

@@ -19,8 +19,9 @@ import type { Random } from './random.ts'
 /** No conversation takes nearly as long. */
 const patienceMs = 20_000
 
-export const overHandles = (random: Random): Promise<void> => converse(random, 'handles')
-export const overStreams = (random: Random): Promise<void> => converse(random, 'streams')
+/** @returns true where a request was answered by the container */
+export const overHandles = (random: Random): Promise<boolean> => converse(random, 'handles')
+export const overStreams = (random: Random): Promise<boolean> => converse(random, 'streams')
 
 const openFiles = (): number => readdirSync('/proc/self/fd').length
 
@@ -47,7 +48,7 @@ async function within<T>(what: string, work: Promise<T>): Promise<T> {
   }
 }
 
-async function converse(random: Random, sockets: Sockets): Promise<void> {
+async function converse(random: Random, sockets: Sockets): Promise<boolean> {
   const files = openFiles()
   const complaints: string[] = []
   const complain = (what: string): void => {
@@ -129,6 +130,7 @@ async function converse(random: Random, sockets: Sockets): Promise<void> {
     const told = clients.map(({ end }) => describe(end, gate)).join('\n  ')
     throw new Finding(`${complaints.slice(0, 8).join('\n  ')}\n  in ${scene}\n  ${told}`)
   }
+  return clients.some(({ end }) => end.got.some(({ from }) => from === 'container'))
 }
 
 function describe({ plans, got, sent, departure }: ClientEnd, gate: FuzzGate): string {

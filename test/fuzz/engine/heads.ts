@@ -53,7 +53,8 @@ function cut(random: Random, kind: Kind, max: number, text: string): Outcome {
   return 'more'
 }
 
-export function heads(random: Random): void {
+/** @returns true where a head was taken */
+export function heads(random: Random): boolean {
   const kind = random.pick(['request', 'request', 'response', 'trailers'] as const)
   const text = headText(random, kind)
   const max = random.oneIn(10) ? 1 + random.below(200) : 1 << 16
@@ -63,4 +64,5 @@ export function heads(random: Random): void {
   if (typeof found === 'object') mustEqual('two readers read the same head', found, wanted, text)
   else if (found === 'more') must('the reference needs more too', !wanted && text.length < max, text)
   else must('what the reference takes is taken', !wanted || wanted.length > max, text)
+  return typeof found === 'object'
 }

@@ -68,10 +68,12 @@ function nodes(text: string): Promise<Read[]> {
   })
 }
 
-export async function messages(random: Random): Promise<void> {
+/** @returns true where both took one */
+export async function messages(random: Random): Promise<boolean> {
   const good = requestText(random)
   const text = (random.oneIn(2) ? spoil(random, good, 2) : good) + requestText(random)
   const [here, there] = [ours(text), await nodes(text)]
   const both = Math.min(here.length, there.length)
   mustEqual('two parsers read the same requests', here.slice(0, both), there.slice(0, both), text)
+  return both > 0
 }

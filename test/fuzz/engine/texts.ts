@@ -103,8 +103,8 @@ export function chunksText(random: Random, pieces: readonly string[], trailers =
 export function requestText(random: Random): string {
   const body = random.text(random.size(200))
   const framing = random.below(3)
-  const fields = `Host: app\r\n${random.oneIn(2) ? fieldLines(random, 3) : ''}`
-  const line = `${random.pick(['GET', 'POST', 'PUT', 'HEAD'])} ${random.pick(targets)} HTTP/1.1\r\n`
+  const fields = `Host: app\r\n${random.oneIn(4) ? fieldLines(random, 3) : ''}`
+  const line = `${random.pick(['GET', 'POST', 'PUT', 'HEAD'])} ${random.oneIn(4) ? random.pick(targets) : '/a'} HTTP/1.1\r\n`
   if (framing === 0) return `${line}${fields}\r\n`
   if (framing === 1) return `${line}${fields}Content-Length: ${body.length}\r\n\r\n${body}`
   const trailers = random.oneIn(3) ? fieldLines(random, 2) : ''
