@@ -5,7 +5,9 @@ const special = {
   'test/attest/intel.ts': ['src/attest/verify.ts', 'src/attest/collateral.ts'],
   'test/attest/real.ts': ['src/attest/verify.ts'],
   'test/attest/libraries.ts': ['src/attest/verify.ts'],
+  'test/engine/bytes/fuzz.ts': [],
   'test/engine/conformance.ts': [],
+  'test/engine/corpus.ts': [],
   'test/engine/undici.ts': [
     'src/engine/undici.ts',
     'src/engine/switch.ts',

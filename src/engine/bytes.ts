@@ -24,6 +24,8 @@ export function makeBytesEngine(gate: Gate, options: EngineOptions, sockets: Soc
   const makeWire = (sockets === 'handles' ? fastWires() : undefined) ?? streams
   const clients = new Set<Client>()
   const pool = new Pool(options.dialer, options.clock, options.maxIdleUpstream, makeWire)
+  const onDrained: (() => void)[] = []
+  const onClosed: (() => void)[] = []
   const shared = {
     gate,
     options,
@@ -33,11 +35,9 @@ export function makeBytesEngine(gate: Gate, options: EngineOptions, sockets: Soc
     down: new Out(),
     draining: false,
     changed(): void {
-      if (shared.draining) look()
+      if (onDrained.length > 0 || onClosed.length > 0) look()
     },
   }
-  const onDrained: (() => void)[] = []
-  const onClosed: (() => void)[] = []
 
   /** Lets go of who waits for the end of requests, or of connections. */
   function look(): void {

@@ -203,7 +203,7 @@ export function makeUndiciEngine(gate: Gate, options: EngineOptions): Engine {
   function accept(socket: Socket, from: Peer): void {
     const context = { gate, lanes, options, strip, from, draining: () => draining }
     const changed = (): void => {
-      if (draining) look()
+      if (onDrained.length > 0 || onClosed.length > 0) look()
     }
     const connection = new Connection(socket, context, changed)
     connections.set(socket, connection)

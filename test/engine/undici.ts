@@ -12,4 +12,5 @@ engineConformance(t, 'undici', makeUndiciEngine, [
   'request-trailers',
   'status-line-1.0',
   'unknown-methods',
+  'half-closed-1.0',
 ])

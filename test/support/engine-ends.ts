@@ -214,6 +214,20 @@ export function aborts(t: Test, subject: Subject): void {
     })
   }
 
+  t.test(
+    'a client of HTTP/1.0 that ends its direction in mid-response cannot take what it has for the whole',
+    async t => {
+      const { gate, converse } = await makeStand(t, subject)
+      const { client, container } = await converse('GET / HTTP/1.0\r\n\r\n')
+      await container.head()
+      container.send(`${chunkedHead}3\r\nabc\r\n`)
+      await client.through('abc')
+      client.end()
+      t.equal(await client.gone(), subject.gaps.has('half-closed-1.0') ? 'ended' : 'broken')
+      t.same(await (await gate.next()).over(), ['responded 200', 'finished client-left 0'])
+    },
+  )
+
   t.test('a client that leaves while it waits is noticed behind up to 64 KiB of its body', async t => {
     const { gate, client } = await makeStand(t, subject, { order: () => 'wait' })
     const head = 'POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 99999\r\n\r\n'

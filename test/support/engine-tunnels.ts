@@ -265,6 +265,18 @@ export function life(t: Test, subject: Subject): void {
     t.equal(closed, true)
   })
 
+  t.test('the end of the last connection is told without a drain too', async t => {
+    const { engine, converse } = await makeStand(t, subject)
+    const { client, container } = await converse(get())
+    await container.head()
+    const closed = engine.closed()
+    container.send(ok())
+    await client.message()
+    client.end()
+    await closed
+    t.equal(await client.gone(), 'ended')
+  })
+
   t.test(
     'connections that never send a head, or never finish one, are swept away in time; busy ones are not',
     async t => {

@@ -22,6 +22,7 @@ export type Gap =
   | 'request-trailers'
   | 'status-line-1.0'
   | 'unknown-methods'
+  | 'half-closed-1.0'
 
 export type Gaps = readonly Gap[]
 

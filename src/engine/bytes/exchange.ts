@@ -164,6 +164,9 @@ export class Exchange implements Driver, Asker {
 
   #left(): void {
     this.#last = true
+    const { asked, wire } = this.#client
+    // It may have ended its direction only, and still read what ends here for a whole body.
+    if (this.#state === 'relaying' && asked.version === '1.0') wire.reset()
     this.#finish('client-left')
   }
 
