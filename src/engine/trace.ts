@@ -22,6 +22,14 @@ export function normalTraceparent(value: string): string | undefined {
   return `00-${trace}-${span}-${(bits & 1).toString(16).padStart(2, '0')}`
 }
 
+/** What normalTraceparent() would give back as it is. */
+const normal = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-0[01]$/
+
+/** True where a traceparent stands in the form in which it would be written again. */
+export function isNormalTraceparent(value: string): boolean {
+  return normal.test(value)
+}
+
 const stateMember =
   /^(?:[a-z0-9][a-z0-9_\-*/@]{0,255})=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { normalBaggage, normaliseTrace, normalTraceparent } from '../../src/engine/trace.ts'
+import { isNormalTraceparent, normalBaggage, normaliseTrace, normalTraceparent } from '../../src/engine/trace.ts'
 
 const trace = '0af7651916cd43dd8448eb211c80319c'
 const span = 'b7ad6b7169203331'
@@ -20,6 +20,7 @@ const parents: [name: string, value: string, written: string | undefined][] = [
 for (const [name, value, written] of parents) {
   t.test(`traceparent: ${name}`, async t => {
     t.equal(normalTraceparent(value), written)
+    t.equal(isNormalTraceparent(value), written === value)
   })
 }
 

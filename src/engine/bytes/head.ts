@@ -92,6 +92,9 @@ export class Head {
   /** Behind the last byte of the value that is no white space. */
   #valueTo = 0
   #linesEnd = 0
+  /** Which numbers occur at all: a bit for each below 32, and for each from there on. */
+  #low = 0
+  #high = 0
   /** Values that somebody has asked for. */
   readonly #values: (string | undefined)[] = []
   #table = new Int32Array(width * 16)
@@ -113,6 +116,8 @@ export class Head {
     this.#state = firstState[this.#kind]
     this.#at = 0
     this.count = 0
+    this.#low = 0
+    this.#high = 0
     this.problem = 'malformed'
   }
 
@@ -274,6 +279,8 @@ export class Head {
     table[at + 3] = this.#valueTo
     table[at + 4] = this.#id
     this.#values[this.count] = undefined
+    if (this.#id < 32) this.#low |= 1 << this.#id
+    else this.#high |= 1 << this.#id
     this.count++
   }
 
@@ -329,6 +336,7 @@ export class Head {
 
   /** The first field of this number, from a place on; -1 where there is none. */
   find(id: FieldId, from = 0): number {
+    if (((id < 32 ? this.#low : this.#high) & (1 << id)) === 0) return -1
     for (let at = from; at < this.count; at++) if (this.#table[at * width + 4] === id) return at
     return -1
   }

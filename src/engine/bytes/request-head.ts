@@ -4,7 +4,7 @@
 
 import { isKubeletProbe } from '../../base/knative.ts'
 import { chooseHost, forwardedShim, type RequestRules } from '../rewrite.ts'
-import { normaliseTrace } from '../trace.ts'
+import { isNormalTraceparent, normaliseTrace } from '../trace.ts'
 import type { Framing } from './framing.ts'
 import type { Head } from './head.ts'
 import { type FieldId, field } from './names.ts'
@@ -211,7 +211,7 @@ function forwardedOf(head: Head, gone: Gone): string | undefined {
 /** Trace fields as they leave, where that is not as they came. */
 function traceOf(head: Head, gone: Gone): string[] | undefined {
   if (gone.find(field.traceparent) < 0 && gone.find(field.baggage) < 0) return undefined
-  if (isProbeLike(gone)) return undefined
+  if (isProbeLike(gone) || isTraceNormal(head, gone)) return undefined
   const raw: string[] = []
   for (let at = 0; at < head.count; at++) {
     const id = head.id(at)
@@ -221,6 +221,14 @@ function traceOf(head: Head, gone: Gone): string[] | undefined {
   const written = [...raw]
   normaliseTrace(written)
   return written.length === raw.length && written.every((each, i) => each === raw[i]) ? undefined : written
+}
+
+/** The usual trace, of which nothing would be written in another way: one valid parent, at most one state, no baggage. */
+function isTraceNormal(head: Head, gone: Gone): boolean {
+  const parent = gone.find(field.traceparent)
+  if (parent < 0 || gone.find(field.baggage) >= 0 || !isNormalTraceparent(head.value(parent))) return false
+  const state = gone.find(field.tracestate)
+  return gone.find(field.traceparent, parent + 1) < 0 && (state < 0 || gone.find(field.tracestate, state + 1) < 0)
 }
 
 /** Requests that the Go proxy keeps out of its tracing: their trace fields pass untouched. */

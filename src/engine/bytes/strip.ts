@@ -8,14 +8,14 @@ import { field, idOf } from './names.ts'
 export class Strip {
   readonly #names: ReadonlySet<string>
   readonly #known = new Uint8Array(64)
-  readonly #lengths = new Set<number>()
+  readonly #lengths = new Uint8Array(256)
 
   /** @param names lower case, with hyphens */
   constructor(names: readonly string[]) {
     this.#names = new Set(names)
     for (const name of names) {
       this.#known[idOf(name)] = 1
-      this.#lengths.add(name.length)
+      this.#lengths[name.length & 0xff] = 1
     }
     this.#known[field.other] = 0
   }
@@ -24,7 +24,7 @@ export class Strip {
   has(head: Head, at: number): boolean {
     const id = head.id(at)
     if (id !== field.other) return this.#known[id] === 1
-    return this.#lengths.has(head.nameLength(at)) && this.#names.has(spellings(head.name(at)))
+    return this.#lengths[head.nameLength(at) & 0xff] === 1 && this.#names.has(spellings(head.name(at)))
   }
 
   /** @param lowerName with hyphens */
