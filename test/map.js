@@ -5,6 +5,12 @@ const special = {
   'test/attest/intel.ts': ['src/attest/verify.ts', 'src/attest/collateral.ts'],
   'test/attest/real.ts': ['src/attest/verify.ts'],
   'test/attest/libraries.ts': ['src/attest/verify.ts'],
+  'test/engine/bytes.ts': [
+    'src/engine/bytes.ts',
+    ...['client', 'exchange', 'pool', 'relay', 'tunnel', 'upload', 'upstream'].map(
+      name => `src/engine/bytes/${name}.ts`,
+    ),
+  ],
   'test/engine/conformance.ts': [],
   'test/engine/undici.ts': [
     'src/engine/undici.ts',
