@@ -6,6 +6,12 @@ const special = {
   'test/attest/real.ts': ['src/attest/verify.ts'],
   'test/attest/libraries.ts': ['src/attest/verify.ts'],
   'test/engine/bytes/fuzz.ts': [],
+  'test/engine/bytes.ts': [
+    'src/engine/bytes.ts',
+    ...['client', 'exchange', 'pool', 'relay', 'tunnel', 'upload', 'upstream'].map(
+      name => `src/engine/bytes/${name}.ts`,
+    ),
+  ],
   'test/engine/conformance.ts': [],
   'test/engine/corpus.ts': [],
   'test/engine/undici.ts': [

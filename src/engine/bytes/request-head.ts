@@ -7,6 +7,7 @@ import { chooseHost, forwardedShim, type RequestRules } from '../rewrite.ts'
 import { isNormalTraceparent, normaliseTrace } from '../trace.ts'
 import type { Framing } from './framing.ts'
 import type { Head } from './head.ts'
+import { namedFields } from './named.ts'
 import { type FieldId, field } from './names.ts'
 import type { Out } from './out.ts'
 import type { Strip } from './strip.ts'
@@ -49,9 +50,6 @@ for (const id of [
 
 /** Methods whose lack of a body is said in so many words, as Go's client does. */
 const saysNoBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH'])
-
-/** What stands in Connection of nearly every request, and names no field. */
-const connectionOnly: ReadonlySet<string> = new Set(['close', 'keep-alive', 'upgrade'])
 
 export interface RequestPlan extends Omit<RequestRules, 'strip'> {
   readonly strip: Strip
@@ -158,7 +156,7 @@ class Gone {
   constructor(head: Head, strip: Strip) {
     this.#head = head
     this.#strip = strip
-    this.#named = namedFields(head, strip)
+    this.#named = strip.names('connection') ? undefined : namedFields(head)
   }
 
   names(lowerName: string): boolean {
@@ -186,12 +184,6 @@ class Gone {
     const at = this.find(id)
     return at < 0 ? undefined : this.#head.value(at)
   }
-}
-
-function namedFields(head: Head, strip: Strip): ReadonlySet<string> | undefined {
-  if (head.find(field.connection) < 0 || strip.names('connection')) return undefined
-  const named = head.tokens(field.connection).filter(token => !connectionOnly.has(token))
-  return named.length === 0 ? undefined : new Set(named)
 }
 
 function forwardedOf(head: Head, gone: Gone): string | undefined {

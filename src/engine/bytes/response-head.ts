@@ -3,6 +3,7 @@
 
 import { reasonPhrase } from '../status.ts'
 import type { Head } from './head.ts'
+import { namedFields } from './named.ts'
 import { field } from './names.ts'
 import type { Out } from './out.ts'
 
@@ -21,21 +22,14 @@ for (const id of [
   hopByHop[id] = 1
 }
 
-/** Connection options that name no field. */
-const connectionOnly: ReadonlySet<string> = new Set(['close', 'keep-alive', 'upgrade'])
-
 /** Status line, and those of the container's fields that pass. Every line is ended; the head is not. */
 export function writeResponseFields(out: Out, minor: number, head: Head): void {
   writeStatusLine(out, minor, head.status)
-  const named =
-    head.find(field.connection) < 0
-      ? undefined
-      : head.tokens(field.connection).filter(each => !connectionOnly.has(each))
+  const named = namedFields(head)
   const { bytes, base } = head
   let from = -1
   for (let at = 0; at < head.count; at++) {
-    const kept =
-      hopByHop[head.id(at)] === 0 && !(named && named.length > 0 && named.includes(head.name(at).toLowerCase()))
+    const kept = hopByHop[head.id(at)] === 0 && !named?.has(head.name(at).toLowerCase())
     if (kept && from < 0) from = head.lineFrom(at)
     if (kept || from < 0) continue
     out.bytes(bytes, base + from, base + head.lineFrom(at))
