@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { defaultTemplate } from '../../src/config/observability.ts'
 import { demo } from '../../src/config/policies.ts'
 import type { Command } from '../machine/children.ts'
-import { posternEntry } from '../machine/place.ts'
+import { nodeFlags, posternEntry } from '../machine/place.ts'
 import type { Contender, Site } from './contender.ts'
 import { knativeEnv, observability } from './knative.ts'
 
@@ -78,7 +78,7 @@ export function posternCommand(site: Site, engine: string, { mode, metrics, requ
   }
   return {
     file: process.execPath,
-    args: [posternEntry, 'proxy', '--policy', policy, '--engine', engine],
+    args: [...nodeFlags(posternEntry), posternEntry, 'proxy', '--policy', policy, '--engine', engine],
     // A log that nobody reads would fill its pipe and stop the proxy.
     silent: requestLog,
     env: {

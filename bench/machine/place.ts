@@ -1,5 +1,6 @@
 // Where things are: files beside this one, whether run as TypeScript or as built, free ports, and the cores.
 
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -14,6 +15,12 @@ export function entry(name: string): string {
 
 /** Path of the proxy's first file: the sources' where these are run, else what is built. */
 export const posternEntry = fileURLToPath(new URL('../../src/postern.js', import.meta.url))
+
+/** The flags of Node that the command's first line asks for, as images have them too. */
+export function nodeFlags(file: string): readonly string[] {
+  const [line = ''] = readFileSync(file, 'utf8').split('\n', 1)
+  return line.match(/ --\S+/g)?.map(flag => flag.trim()) ?? []
+}
 
 /** So many ports of the loopback interface that were free just now. */
 export async function freePorts(count: number): Promise<readonly number[]> {
