@@ -21,7 +21,8 @@ export type Sockets = 'handles' | 'streams'
 const streams: MakeWire = (socket, ear, intake) => new StreamWire(socket, ear, intake)
 
 export function makeBytesEngine(gate: Gate, options: EngineOptions, sockets: Sockets = 'handles'): Engine {
-  const makeWire = (sockets === 'handles' ? fastWires() : undefined) ?? streams
+  const handles = sockets === 'handles' ? fastWires() : undefined
+  const makeWire = handles ?? streams
   const clients = new Set<Client>()
   const pool = new Pool(options.dialer, options.clock, options.maxIdleUpstream, makeWire)
   const onDrained: (() => void)[] = []
@@ -59,6 +60,7 @@ export function makeBytesEngine(gate: Gate, options: EngineOptions, sockets: Soc
   }
 
   return {
+    name: handles ? 'bytes over handles' : 'bytes over streams',
     accept(socket: Socket, from: Peer) {
       clients.add(new Client(ear => makeWire(socket, ear), from, shared, gone))
     },

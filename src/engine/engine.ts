@@ -7,6 +7,8 @@ import type { Gate, Peer } from '../gate/contract.ts'
 import type { Dialer } from './dial.ts'
 
 export interface Engine {
+  /** For the log: which engine, over what. */
+  readonly name: string
   /** Takes over a connection whose TLS, if any, has been ended. */
   accept(socket: Socket, from: Peer): void
   /** From now on every response closes its connection, and idle connections are closed at once. */

@@ -217,6 +217,7 @@ export function makeUndiciEngine(gate: Gate, options: EngineOptions): Engine {
   }
 
   return {
+    name: 'undici',
     accept,
     drain() {
       draining = true

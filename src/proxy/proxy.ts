@@ -73,6 +73,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     announce(options, tee, log)
     const parts = makeParts(options, tee, log)
     steps.push(parts.requestLog.flush)
+    log.debug('engine', { engine: parts.engine.name })
 
     // Side ports first: they close last, so that the autoscaler sees the drain to its end.
     await openSidePorts(options, parts, steps, log)
