@@ -201,7 +201,7 @@ class HandleWire implements Wire {
     this.#judge()
   }
 
-  keep(): Buffer<ArrayBuffer> {
+  keep(): Buffer<ArrayBuffer> | undefined {
     return this.#intake.keep()
   }
 

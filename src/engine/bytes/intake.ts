@@ -40,6 +40,8 @@ export class Intake implements OnReadOpts {
   /** What Node has been told to read into: a block, from a place on. */
   #target = this.#small
   #targetAt = 0
+  /** Node has the target, and reads into it next. */
+  #lent = false
   /** Read and not told yet: a part of the target. */
   #from = 0
   #to = 0
@@ -48,12 +50,14 @@ export class Intake implements OnReadOpts {
   #scheduled = false
 
   readonly buffer = (): Buffer => {
+    this.#lent = true
     if (this.#from < this.#to) this.#targetAt = this.#to
     else this.#choose()
     return this.#targetAt === 0 ? this.#target : this.#target.subarray(this.#targetAt)
   }
 
   readonly callback = (length: number): boolean => {
+    this.#lent = false
     // What was told in between, by the turn, has left its place behind.
     if (this.#from === this.#to) this.#from = this.#targetAt
     this.#to = this.#targetAt + length
@@ -77,12 +81,17 @@ export class Intake implements OnReadOpts {
     else this.early = true
   }
 
-  /** What was told last is still wanted: the next bytes go elsewhere. @returns the block, to be given back one day */
-  keep(): Buffer<ArrayBuffer> {
+  /**
+   * What was told last is still wanted: the next bytes go elsewhere.
+   * @returns the block, to be given back one day; undefined where it must not be used again: somebody has it already, or
+   *   Node still reads into the rest of it
+   */
+  keep(): Buffer<ArrayBuffer> | undefined {
     const kept = this.#target
     if (kept === this.#large) this.#large = undefined
-    else this.#small = spare.small.pop() ?? Buffer.allocUnsafeSlow(smallBlock)
-    return kept
+    else if (kept === this.#small) this.#small = spare.small.pop() ?? Buffer.allocUnsafeSlow(smallBlock)
+    else return undefined
+    return this.#lent ? undefined : kept
   }
 
   /** @param bytes that are to come and wanted in large pieces */
