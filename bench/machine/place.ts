@@ -1,7 +1,8 @@
 // Where things are: files beside this one, whether run as TypeScript or as built, free ports, and the cores.
 
+import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer, type Server } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { Tools } from './tools.ts'
@@ -22,22 +23,22 @@ export function nodeFlags(file: string): readonly string[] {
   return line.match(/ --\S+/g)?.map(flag => flag.trim()) ?? []
 }
 
-/** So many ports of the loopback interface that were free just now. */
+/**
+ * So many ports that were free just now, on every address. From below the range that the kernel gives to clients: such a
+ * one could be one of the load's own connections by the time that it is used.
+ */
 export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
-  const ports = await Promise.all(
-    servers.map(
-      server =>
-        new Promise<number>((resolve, reject) => {
-          server.once('error', reject)
-          server.listen(0, () => {
-            const address = server.address()
-            resolve(typeof address === 'object' && address !== null ? address.port : 0)
-          })
-        }),
-    ),
-  )
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
+  const held: Server[] = []
+  while (held.length < count) {
+    const server = createServer().listen(randomInt(10_000, 30_000))
+    const free = await new Promise(resolve => {
+      server.once('listening', () => resolve(true))
+      server.once('error', () => resolve(false))
+    })
+    if (free) held.push(server)
+  }
+  const ports = held.map(server => (server.address() as AddressInfo).port)
+  await Promise.all(held.map(server => new Promise(resolve => server.close(resolve))))
   return ports
 }
 

@@ -1,8 +1,8 @@
 import { createServer } from 'node:net'
 import t from 'tap'
+import { freePorts } from '../../bench/machine/place.ts'
 import { demoPorts, requireFree } from '../../src/demo/ports.ts'
 import { complaint } from '../support/outcome.ts'
-import { freePorts } from '../support/process.ts'
 import { listen } from '../support/sockets.ts'
 
 t.test('seven in a row', async t => {

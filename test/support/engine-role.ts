@@ -3,13 +3,13 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { Test } from 'tap'
+import { freePorts } from '../../bench/machine/place.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { policyDigest, readPolicy } from '../../src/config/policy.ts'
 import { readProxyConfig } from '../../src/config/proxy.ts'
 import { demoProxy } from '../../src/demo/enclaves.ts'
 import { makeBytesEngine } from '../../src/engine/bytes.ts'
 import { startProxy } from '../../src/proxy/proxy.ts'
-import { freePorts } from './process.ts'
 
 export interface Answer {
   readonly status: number

@@ -2,13 +2,11 @@
 // 127.0.0.1 and on ports that were free a moment ago; whatever is left when a test ends is killed by its pid.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { randomInt } from 'node:crypto'
-import { once } from 'node:events'
 import { type IncomingHttpHeaders, request as plainRequest } from 'node:http'
 import { request as tlsRequest } from 'node:https'
-import { type AddressInfo, createServer, type Server } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { freePorts } from '../../bench/machine/place.ts'
 
 export const repository = fileURLToPath(new URL('../../', import.meta.url))
 export const postern = fileURLToPath(new URL('../../src/postern.js', import.meta.url))
@@ -20,26 +18,6 @@ export interface Ports {
   readonly autoscaler: number
   readonly metrics: number
   readonly user: number
-}
-
-/**
- * As many ports as asked for, all different, on none of which anybody listens, on any address. From below the range that
- * the kernel gives to port 0 and to clients: such a one could be anybody's by the time that it is used.
- */
-export async function freePorts(count: number): Promise<number[]> {
-  const held: Server[] = []
-  while (held.length < count) {
-    const server = createServer().listen(randomInt(10_000, 30_000))
-    const free = await new Promise(resolve => {
-      server.once('listening', () => resolve(true))
-      server.once('error', () => resolve(false))
-    })
-    if (free) held.push(server)
-  }
-  const ports = held.map(server => (server.address() as AddressInfo).port)
-  for (const server of held) server.close()
-  await Promise.all(held.map(server => once(server, 'close')))
-  return ports
 }
 
 export async function choosePorts(): Promise<Ports> {
