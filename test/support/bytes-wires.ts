@@ -204,6 +204,18 @@ async function behaves(t: Test, { open, secure, name }: Kind, makeWire: MakeWire
     t.equal(await sent.done, `a${'b'.repeat(100)}c`)
   })
 
+  t.test('an end that is asked for in between stands behind what is held back', async t => {
+    for (const word of ['end', 'close'] as const) {
+      const { wire, other } = await start(t)
+      wire.cork()
+      wire.give(Buffer.from('a'))
+      wire.give(Buffer.from('b'))
+      wire[word]()
+      wire.uncork()
+      t.equal(await drain(other).done, 'ab', word)
+    }
+  })
+
   t.test('an end stands behind what is pending', async t => {
     const { wire, ear, other } = await start(t)
     for (const piece of pieces) wire.give(piece)
