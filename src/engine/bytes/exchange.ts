@@ -65,6 +65,8 @@ export class Exchange implements Driver, Asker {
   #cancelInvitation: (() => void) | undefined
   /** The client's body was not invited yet, so it may never come. */
   #uninvited = false
+  /** The container is not read, as the client does not take what came before the answer. */
+  #held = false
   /** The connection to the client ends with this exchange. */
   #last = false
   #upload: Upload | undefined
@@ -150,6 +152,7 @@ export class Exchange implements Driver, Asker {
 
   clientDrained(): void {
     this.#relay?.drained()
+    this.#release()
   }
 
   /** The client has ended its direction. @param whole true where its request is complete */
@@ -251,6 +254,7 @@ export class Exchange implements Driver, Asker {
     const { asked } = this.#client
     this.#state = 'relaying'
     this.#stopInvitation()
+    this.#release()
     this.#ticket?.responded(head.status)
     this.#last = this.#shared.draining || asked.closes || asked.unreadIsLarge || this.#uninvited
     this.#relay = new Relay(this.#shared, this.#client.wire, this.#upstream as Upstream, asked.version === '1.0', body)
@@ -263,7 +267,17 @@ export class Exchange implements Driver, Asker {
   }
 
   flush(): void {
-    this.#relay?.flush()
+    if (this.#relay) this.#relay.flush()
+    else if (this.#client.wire.full) {
+      this.#held = true
+      this.#upstream?.wire.pause()
+    }
+  }
+
+  #release(): void {
+    if (!this.#held) return
+    this.#held = false
+    this.#upstream?.wire.resume()
   }
 
   answered(): void {

@@ -199,6 +199,7 @@ class HandleWire implements Wire {
     this.#corked = false
     if (this.#writing === 0) this.#flush()
     this.#judge()
+    this.#leave()
   }
 
   keep(): Buffer<ArrayBuffer> | undefined {

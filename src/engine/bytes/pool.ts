@@ -25,11 +25,13 @@ export class Pool {
     this.#maxIdle = maxIdle
   }
 
-  /** The connection used last whose verdict still holds. */
+  /** The connection used last that lives and whose verdict still holds. */
   take(): Upstream | undefined {
     for (;;) {
       const upstream = this.#idle.pop()
-      if (upstream === undefined || this.#dialer.valid(upstream.verdict)) return upstream
+      if (upstream === undefined) return undefined
+      // One that has broken is told of a little later: a request that came in between would be lost with it.
+      if (upstream.wire.writable && this.#dialer.valid(upstream.verdict)) return upstream
       upstream.destroy()
     }
   }
