@@ -238,6 +238,20 @@ export function aborts(t: Test, subject: Subject): void {
     t.match(await visit.over(), [/^finished client-left 0$/])
   })
 
+  t.test('a last answer reaches a client that is slow to read it', async t => {
+    const body = 'x'.repeat(16_000_000)
+    const { gate, clock, client } = await makeStand(t, subject, {
+      order: () => ({ status: 421, headers: [], body, close: true }),
+    })
+    const wire = await client()
+    wire.socket.pause()
+    wire.send('POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 9000000\r\n\r\nabc')
+    await gate.next()
+    clock.advance(10_000)
+    wire.socket.resume()
+    t.equal((await wire.message()).body.length, body.length)
+  })
+
   t.test('a last answer reaches a client that sends on and on', async t => {
     const reply = { status: 421, headers: [], body: 'elsewhere', close: true }
     const { client } = await makeStand(t, subject, { order: () => reply })

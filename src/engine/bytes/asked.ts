@@ -97,10 +97,12 @@ export class Asked implements RequestHead {
   }
 
   #expectation(): Asked['expects'] {
-    const expected = this.fields.first(field.expect)
+    const { fields } = this
+    const at = fields.find(field.expect)
+    const expected = at < 0 ? undefined : fields.value(at)
     // A client of HTTP/1.0 cannot be sent an interim answer (RFC 9110 §10.1.1).
     if (expected === undefined || expected === '' || this.version === '1.0') return 'nothing'
-    if (expected.toLowerCase() !== '100-continue') return 'other'
+    if (expected.toLowerCase() !== '100-continue' || fields.find(field.expect, at + 1) >= 0) return 'other'
     return this.hasBody ? 'continue' : 'nothing'
   }
 

@@ -140,6 +140,8 @@ export class Client implements Front {
 
   /** True where the client has had its time. */
   overdue(now: number, idleMs: number): boolean {
+    // Who has not taken its answer yet has not been told to go.
+    if (this.#phase === 'lingering' && this.wire.pending > 0) this.#since = now
     const quiet = now - this.#since
     if (this.#phase === 'lingering') return quiet > lingerMs
     if (this.#phase === 'swallow') return quiet > limits.headMs

@@ -26,10 +26,14 @@ for (const id of [
 export function writeResponseFields(out: Out, minor: number, head: Head): void {
   writeStatusLine(out, minor, head.status)
   const named = namedFields(head)
+  // A length where there can be no body is one that somebody may wait for (RFC 9110 §8.6).
+  const bare = head.status < 200 || head.status === 204
   const { bytes, base } = head
   let from = -1
   for (let at = 0; at < head.count; at++) {
-    const kept = hopByHop[head.id(at)] === 0 && !named?.has(head.name(at).toLowerCase())
+    const id = head.id(at)
+    // Where the body ends is not for Connection to take away.
+    const kept = id === field.contentLength ? !bare : hopByHop[id] === 0 && !named?.has(head.name(at).toLowerCase())
     if (kept && from < 0) from = head.lineFrom(at)
     if (kept || from < 0) continue
     out.bytes(bytes, base + from, base + head.lineFrom(at))

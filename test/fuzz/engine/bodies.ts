@@ -1,9 +1,9 @@
 // Fuzz target: chunked bodies, whole and spoilt, in every cut.
 
 import { Body } from '../../../src/engine/bytes/framing.ts'
+import { type ReadBody, readChunks } from '../../support/http1-reader.ts'
 import { mustEqual } from './finding.ts'
 import { type Random, spoil } from './random.ts'
-import { type ReadBody, readChunks } from './reference.ts'
 import { chunksText, fieldLines } from './texts.ts'
 
 function decode(pieces: readonly string[]): ReadBody {

@@ -3,10 +3,10 @@
 
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type ReadHead, readChunks, readHead, valuesOf } from '../../support/http1-reader.ts'
 import { breathe, doze, Inbox } from './inbox.ts'
 import type { Plan } from './plans.ts'
 import type { Random } from './random.ts'
-import { type ReadHead, readChunks, readHead, valuesOf } from './reference.ts'
 
 /** A final answer that came whole. */
 export interface Got {

@@ -2,10 +2,10 @@
 // client sent, and answers by its plan.
 
 import type { Socket } from 'node:net'
+import { type ReadHead, readChunks, readHead, valuesOf } from '../../support/http1-reader.ts'
 import { breathe, doze, dribble, Inbox } from './inbox.ts'
 import type { Plan } from './plans.ts'
 import type { Random } from './random.ts'
-import { type ReadHead, readChunks, readHead, valuesOf } from './reference.ts'
 
 /** What the container has seen of each request, by id. */
 export interface Seen {

@@ -2,9 +2,9 @@
 // be what the reference reads.
 
 import { Head } from '../../../src/engine/bytes/head.ts'
+import { type Kind, readHead } from '../../support/http1-reader.ts'
 import { must, mustEqual } from './finding.ts'
 import type { Random } from './random.ts'
-import { type Kind, readHead } from './reference.ts'
 import { headText } from './texts.ts'
 
 /** What was read; else what the parser says: more is needed, or why it gave up. */

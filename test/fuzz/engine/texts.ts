@@ -1,7 +1,7 @@
 // Requests and responses to begin with, whole and spoilt.
 
+import type { Kind } from '../../support/http1-reader.ts'
 import { type Random, spoil } from './random.ts'
-import type { Kind } from './reference.ts'
 
 const names = [
   'Host',
