@@ -38,6 +38,8 @@ export class Client implements Front {
   /** The client has ended its direction, behind bytes that were not used yet. */
   #ended = false
   #since: number
+  /** Of the last answer, when it was looked at last. */
+  #untaken = 0
   #fresh = true
 
   constructor(wire: (ear: Ear) => Wire, from: Peer, shared: Shared, gone: (client: Client) => void) {
@@ -140,10 +142,14 @@ export class Client implements Front {
 
   /** True where the client has had its time. */
   overdue(now: number, idleMs: number): boolean {
-    // Who has not taken its answer yet has not been told to go.
-    if (this.#phase === 'lingering' && this.wire.pending > 0) this.#since = now
+    const { pending } = this.wire
+    if (this.#phase === 'lingering' && pending !== this.#untaken) {
+      // Who is slow to take its answer has not been told to go yet.
+      this.#untaken = pending
+      this.#since = now
+    }
     const quiet = now - this.#since
-    if (this.#phase === 'lingering') return quiet > lingerMs
+    if (this.#phase === 'lingering') return quiet > (pending > 0 ? limits.headMs : lingerMs)
     if (this.#phase === 'swallow') return quiet > limits.headMs
     if (this.#phase !== 'head') return false
     if (this.#fresh || this.asked.fields.begun) return quiet > limits.headMs
