@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import type { Test } from 'tap'
+import { freePorts } from '../../bench/machine/place.ts'
 
 /** Listens on a free port until the test is over; resolves to the port. */
 export async function listen(t: Test, server: Server): Promise<number> {
@@ -23,11 +24,7 @@ export async function listen(t: Test, server: Server): Promise<number> {
 
 /** A port on which nobody listens. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
+  const [port = 0] = await freePorts(1)
   return port
 }
 
