@@ -38,6 +38,52 @@ for (const [name, makeEngine] of [
     container.send(ok('hello'))
     t.equal((await client.message()).body, 'hello')
   })
+
+  t.test(`${name}: a client that waits to be asked for its body is asked after a second of silence`, async t => {
+    const { clock, gate, converse } = await makeStand(t, { makeEngine, gaps: new Set() })
+    const { client, container } = await converse(
+      'POST / HTTP/1.1\r\nHost: app\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n',
+    )
+    await container.head()
+    clock.advance(999)
+    t.equal(client.total, 0)
+    clock.advance(1)
+    t.equal((await client.head()).line, 'HTTP/1.1 100 Continue')
+    client.send('hello')
+    t.equal(await container.take(5), 'hello')
+    container.send(ok('done'))
+    t.equal((await client.message()).body, 'done')
+    t.same(await (await gate.next()).over(), ['responded 200', 'finished complete 0'])
+    clock.advance(10_000)
+    client.send(get())
+    await container.head()
+    container.send(ok('next'))
+    t.equal((await client.message()).body, 'next', 'and it is asked once')
+  })
+
+  t.test(
+    `${name}: a client that ends behind more than the container takes is heard of when that has been moved`,
+    async t => {
+      const { gate, converse } = await makeStand(t, { makeEngine, gaps: new Set() })
+      const piece = 'x'.repeat(1024 * 1024)
+      const all = 24 * piece.length
+      const { client, container } = await converse(`POST / HTTP/1.1\r\nHost: app\r\nContent-Length: ${all + 1}\r\n\r\n`)
+      await container.head()
+      container.socket.pause()
+      for (let sent = 0; sent < all; sent += piece.length) client.send(piece)
+      client.end()
+      const visit = await gate.next()
+      for (let before = -1; before !== visit.bytesReceived; await delay(50)) before = visit.bytesReceived
+      t.ok(visit.bytesReceived < all, `${visit.bytesReceived} of ${all} bytes have been taken`)
+      t.same(visit.story, [])
+      container.socket.resume()
+      t.same(await visit.over(), ['failed client-body-broken', 'finished malformed 0'])
+      t.equal(visit.bytesReceived, all)
+      t.equal((await client.head()).line, 'HTTP/1.1 502 Bad Gateway')
+      await container.gone()
+      t.ok(container.total < all + 200, 'and the container does not take it for whole')
+    },
+  )
 }
 
 t.test('it says what it moves bytes with', async t => {
