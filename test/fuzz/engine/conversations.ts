@@ -183,7 +183,9 @@ function judge(
 ): void {
   let served = true
   // What is still sent to a connection that has closed can cost the client answers that it has not read yet.
-  const steady = plans.slice(0, -1).every(plan => !plan.last && plan.head.includes(' HTTP/1.1\r\n'))
+  const steady = plans
+    .slice(0, -1)
+    .every(plan => !plan.last && plan.head.includes(' HTTP/1.1\r\n') && !plan.answer.early)
   for (const [at, plan] of plans.entries()) {
     const visits = gate.visits.filter(visit => visit.plan === plan)
     const { heads, bodies } = seen.get(plan.id) ?? { heads: 0, bodies: 0 }

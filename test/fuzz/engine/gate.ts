@@ -73,6 +73,19 @@ function reply(plan: Plan, status: number, close: boolean): Reply {
   return { status, headers: [['X-Gate', plan.id]], body: `gate ${plan.id}`, close }
 }
 
+const ignore = (): undefined => undefined
+
+/** Somebody who looks for another server, at a port that this one was given since. */
+const stranger: Ticket = {
+  order: { status: 421, headers: [], body: '', close: true },
+  interim: ignore,
+  responded: ignore,
+  received: ignore,
+  sent: ignore,
+  failed: ignore,
+  finished: ignore,
+}
+
 export class FuzzGate implements Gate {
   readonly visits: FuzzVisit[] = []
   readonly #random: Random
@@ -86,6 +99,8 @@ export class FuzzGate implements Gate {
   }
 
   enter(head: RequestHead, driver: Driver): Ticket {
+    // Whoever had this port before may still be asked for.
+    if (head.header('host') !== 'app') return stranger
     const plan = this.#plans.get(head.header('x-request') ?? '')
     if (!plan) throw new Error(`a request that nobody sent: ${head.method} ${head.target}`)
     const { order } = plan
