@@ -1,17 +1,14 @@
-// The process: which role, from argv; its signals and its exit code. Nobody else ends the process, listens to a signal
-// or reads the environment.
+// The command: which role or verb, from argv. What a process does around its role stands in process.ts.
 
 import { readFileSync } from 'node:fs'
 import { systemClock } from './base/clock.ts'
-import { describe, Fault } from './base/errors.ts'
+import { Fault } from './base/errors.ts'
 import { type Parsed, parseCommand, type Verb } from './cli/args.ts'
 import { evidenceVerbs } from './cli/verbs.ts'
 import { loadPolicy } from './config/policy.ts'
-import { readLogging, readProxyConfig } from './config/proxy.ts'
 import type { MakeEngine } from './engine/engine.ts'
-import { logFailure } from './proxy/failure.ts'
-import { openLog } from './proxy/log.ts'
-import type { RunningProxy } from './proxy/proxy.ts'
+import { finish, runProcess, runProxy, startUp } from './process.ts'
+import { version } from './version.ts'
 
 const engines = ['bytes', 'bytes-streams', 'undici'] as const
 type EngineName = (typeof engines)[number]
@@ -46,63 +43,18 @@ const verbs: readonly Verb[] = [
   ...evidenceVerbs,
 ]
 
-/** Command-line usage, as in BSD's sysexits. */
-const usageExit = 64
-
-/** After the last close nothing should hold the process; whatever still does is named and left behind. */
-const lingerMs = 1_000
-
-function version(): string {
-  for (const up of ['../package.json', '../../package.json']) {
-    try {
-      return JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')).version
-    } catch {}
-  }
-  return 'unknown'
-}
-
 async function proxy({ values }: Parsed): Promise<void> {
+  const start = startUp()
   const engine = engineName(values['engine'] ?? 'bytes')
-  const { policy, digest } = loadPolicy(String(values['policy']), path => readFileSync(path))
-  const get = (name: string): string | undefined => process.env[name]
-  const out = {
-    version: version(),
-    clock: systemClock,
-    write: (line: string): unknown => process.stdout.write(line),
-    writeError: (line: string): unknown => process.stderr.write(line),
-  }
-  let running: RunningProxy | undefined
-  let signals = 0
-  const leave = (): void => {
-    signals++
-    // Before anything is served there is nothing to drain; a second signal says that nobody waits for it.
-    if (signals > 1 || !running) process.exit(1)
-    running.drain().then(finish, fail)
-  }
-  process.on('SIGTERM', leave)
-  process.on('SIGINT', leave)
-  running = await start().catch(error => {
-    if (error instanceof Fault && logFailure(error, openLog({ ...out, ...readLogging(get) }))) process.exit(1)
-    throw error
-  })
-
-  async function start(): Promise<RunningProxy> {
-    const config = readProxyConfig(get, policy, Object.keys(process.env))
-    // Loaded after the configuration stands: a mistake in it is told at once.
+  const policy = loadPolicy(String(values['policy']), path => readFileSync(path))
+  await runProxy(policy, start, async () => {
     const [{ startProxy }, makeEngine, { demoProxy }] = await Promise.all([
       import('./proxy/proxy.ts'),
       loadEngine(engine),
       import('./demo/enclaves.ts'),
     ])
-    return startProxy({
-      ...out,
-      config,
-      policy,
-      policyDigest: digest,
-      makeEngine,
-      syntheticTee: demoProxy,
-    })
-  }
+    return { startProxy, makeEngine, syntheticTee: demoProxy }
+  })
 }
 
 function engineName(name: string | boolean): EngineName {
@@ -135,37 +87,6 @@ async function demo({ values }: Parsed): Promise<void> {
   finish()
 }
 
-function finish(): void {
-  setTimeout(() => {
-    process.stderr.write(`still open at exit: ${process.getActiveResourcesInfo().join(', ')}\n`)
-    process.exit()
-  }, lingerMs).unref()
-}
-
-/** One message and the right exit code; never a stack or an object that may hold somebody's bytes. */
-function fail(error: unknown): void {
-  const text = error instanceof Fault ? error.message : `internal error: ${describe(error)}${ownFrames(error)}`
-  process.stderr.write(`${text}\n`)
-  process.exit(error instanceof Fault && error.code === 'usage' ? usageExit : 1)
-}
-
-/** Where in our own files, without the message or values that a stack's first line carries. */
-function ownFrames(error: unknown): string {
-  if (!(error instanceof Error)) return ''
-  // A stack repeats the message, which may hold anything: also lines that look like frames.
-  const { message, stack = '' } = error
-  const from = stack.indexOf(message)
-  if (from < 0) return ''
-  const frames = stack
-    .slice(from + message.length)
-    .split('\n')
-    .filter(line => /^\s+at /.test(line))
-  return frames
-    .slice(0, 6)
-    .map(line => `\n${line.replace(/(?:file:\/\/)?[^\s(]*\/(src|dist|node_modules)\//, '$1/')}`)
-    .join('')
-}
-
 async function main(): Promise<void> {
   const command = parseCommand(process.argv.slice(2), verbs)
   if ('text' in command) process.stdout.write(command.text)
@@ -183,8 +104,4 @@ async function run(command: Parsed): Promise<void> {
   })
 }
 
-// Who reads our output may go away; that is no reason to stop serving.
-process.stdout.on('error', () => {})
-process.stderr.on('error', () => {})
-process.on('uncaughtException', fail)
-main().catch(fail)
+runProcess(main)

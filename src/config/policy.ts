@@ -59,33 +59,46 @@ export interface Policy {
 
 const maxBytes = 1024 * 1024
 
+export interface LoadedPolicy {
+  readonly policy: Policy
+  /** What it was read from. */
+  readonly bytes: Uint8Array
+  /** 32 bytes; what evidence names. */
+  readonly digest: Uint8Array
+}
+
+type ReadFile = (path: string) => Uint8Array
+
 /**
  * The policy that a name or a file stands for.
  * @param nameOrFile a shipped policy's name; anything else is a path
  * @param readFile gives a file's bytes or throws
- * @returns the policy, the bytes it was read from, and the digest (32 bytes) that evidence names
  * @throws Fault 'policy-invalid', one sentence with every complaint
  */
-export function loadPolicy(
-  nameOrFile: string,
-  readFile: (path: string) => Uint8Array,
-): { readonly policy: Policy; readonly bytes: Uint8Array; readonly digest: Uint8Array } {
+export function loadPolicy(nameOrFile: string, readFile: ReadFile): LoadedPolicy {
   const text = Object.hasOwn(shipped, nameOrFile) ? shipped[nameOrFile] : undefined
-  const bytes = text === undefined ? readBytes(nameOrFile, readFile) : new TextEncoder().encode(text)
-  return { policy: readPolicy(bytes, nameOrFile), bytes, digest: policyDigest(bytes) }
+  if (text !== undefined) return loaded(new TextEncoder().encode(text), nameOrFile)
+  return loadPolicyFile(
+    nameOrFile,
+    readFile,
+    `neither shipped (${Object.keys(shipped).join(', ')}) nor a readable file`,
+  )
 }
 
-function readBytes(path: string, readFile: (path: string) => Uint8Array): Uint8Array {
+/** The policy in a file, and nothing else: where no policy is shipped. Throws as loadPolicy. */
+export function loadPolicyFile(path: string, readFile: ReadFile, otherwise = 'no readable file'): LoadedPolicy {
+  let bytes: Uint8Array
   try {
     // A copy: what is checked below is what is digested, whatever the caller does with its buffer.
-    return new Uint8Array(readFile(path))
+    bytes = new Uint8Array(readFile(path))
   } catch (error) {
-    const why = systemCode(error) ?? 'no reason given'
-    const names = Object.keys(shipped).join(', ')
-    throw new Fault('policy-invalid', `policy ${path}: neither shipped (${names}) nor a readable file (${why})`, {
-      cause: error,
-    })
+    throw invalid(path, `${otherwise} (${systemCode(error) ?? 'no reason given'})`, error)
   }
+  return loaded(bytes, path)
+}
+
+function loaded(bytes: Uint8Array, from: string): LoadedPolicy {
+  return { policy: readPolicy(bytes, from), bytes, digest: policyDigest(bytes) }
 }
 
 /**

@@ -172,7 +172,7 @@ let loading: Promise<Lib> | undefined
 
 /** Loads the library once. The polyfill comes first: the library throws on import without it. */
 function library(): Promise<Lib> {
-  loading ??= import('reflect-metadata').then(() => import('@peculiar/x509'))
+  loading ??= import('reflect-metadata/lite').then(() => import('@peculiar/x509'))
   return loading
 }
 

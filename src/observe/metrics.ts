@@ -2,7 +2,9 @@
 // prefix `postern_` in a registry of our own. The one door to prom-client, by its parts: its index pulls in `cluster`,
 // and its default metrics call what an enclave does not have.
 
-import { Counter, Gauge, Registry } from 'prom-client'
+import Counter from 'prom-client/lib/counter.js'
+import Gauge from 'prom-client/lib/gauge.js'
+import Registry from 'prom-client/lib/registry.js'
 import type { FaultCode } from '../base/errors.ts'
 import type { End, Recorder, Summary } from '../gate/contract.ts'
 import type { DialectOptions } from './dialect.ts'

@@ -5,6 +5,7 @@ import type { QuoteSource } from '../attest/evidence.ts'
 import { openQuoteSource, realTeePresent, type TimedQuoteSource, timedQuoteSource } from '../attest/source.ts'
 import type { Clock } from '../base/clock.ts'
 import { describe, Fault } from '../base/errors.ts'
+import type { StartUp } from '../base/startup.ts'
 import type { Policy } from '../config/policy.ts'
 import type { CertificateSource } from '../identity/credential.ts'
 import { files, filesPresent, knativeFolder } from '../identity/sources/files.ts'
@@ -17,6 +18,7 @@ export interface IdentityOptions {
   readonly clock: Clock
   /** Makes the synthetic TEE; absent from builds that run in an enclave. */
   readonly syntheticTee: (() => QuoteSource) | undefined
+  readonly startUp?: StartUp
   /** Folders that tests move. */
   readonly attestationFolder?: string | undefined
   readonly certificateFolder?: string | undefined
@@ -66,7 +68,7 @@ export async function chooseSource(
   options: IdentityOptions,
   tee: QuoteSource | undefined,
 ): Promise<CertificateSource | undefined> {
-  const { policy, policyDigest, clock, certificateFolder: folder = knativeFolder } = options
+  const { policy, policyDigest, clock, startUp, certificateFolder: folder = knativeFolder } = options
   if (policy.identity.source === 'files') {
     // Decided once, as the Go proxy does: a Secret that appears later needs a new pod.
     return (await filesPresent(folder)) ? files({ folder, clock }) : undefined
@@ -81,6 +83,7 @@ export async function chooseSource(
     lifetimeMs: policy.identity.lifetimeSeconds * 1000,
     legacyExtension: policy.identity.legacyExtension,
     clock,
+    done: startUp?.done,
   })
 }
 

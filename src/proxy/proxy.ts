@@ -6,6 +6,7 @@ import type { QuoteSource } from '../attest/evidence.ts'
 import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
+import { StartUp } from '../base/startup.ts'
 import { dangers, weaknesses } from '../config/policy.ts'
 import { waitingPerWorking } from '../gate/limiter.ts'
 import { windowMs } from '../gate/stats.ts'
@@ -14,12 +15,14 @@ import { Keeper, type KeeperEvent } from '../identity/keeper.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { autoscalerServer, drainServer, metricsServer } from './admin.ts'
 import { chooseSource, openTee } from './identity.ts'
-import { bind, plainListener, tlsListener } from './listeners.ts'
+import { bind, plainListener, type TlsListener, tlsListener } from './listeners.ts'
 import { openLog } from './log.ts'
 import { makeParts, type Parts, type PartsOptions } from './parts.ts'
 
 export interface ProxyOptions extends PartsOptions {
   readonly syntheticTee: (() => QuoteSource) | undefined
+  /** Where the time of the start goes; counted from here where absent. */
+  readonly startUp?: StartUp
   /** Folders that tests move. */
   readonly attestationFolder?: string
   readonly certificateFolder?: string
@@ -60,7 +63,7 @@ class Steps {
  * @throws Fault 'policy-invalid', 'tee-unavailable', 'bind-failed', or why there is no certificate. Nothing stays open.
  */
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
-  const { config, clock } = options
+  const { config, clock, startUp = new StartUp() } = options
   const log = openLog({ ...options, ...config })
   if (config.logging.unparsable) {
     log.warn('Failed to parse logging config - using default zap production config')
@@ -78,8 +81,12 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     // Side ports first: they close last, so that the autoscaler sees the drain to its end.
     await openSidePorts(options, parts, steps, log)
     steps.push(clock.every(windowMs, () => parts.stats.tick()))
-    const servers = await openServingPorts(options, parts, source, steps, log)
+    const { servers, tls } = await openServingPorts(options, parts, source !== undefined, steps, log)
+    startUp.done('ports')
+    if (source && tls) await showCertificate(options, parts, source, tls, steps, log)
     parts.life.to('serving')
+    startUp.done('ready')
+    log.debug('Started', { milliseconds: startUp.end() })
 
     return {
       log,
@@ -131,14 +138,19 @@ async function openSidePorts(
   }
 }
 
-/** Binds the ports that carry requests, and waits for the certificate that one of them shows. */
+interface ServingPorts {
+  readonly servers: ReadonlyMap<string, Server>
+  readonly tls: TlsListener | undefined
+}
+
+/** Binds the ports that carry requests. */
 async function openServingPorts(
-  { config, policy, clock }: ProxyOptions,
-  { engine, connections, credentials, metrics }: Parts,
-  source: CertificateSource | undefined,
+  { config }: ProxyOptions,
+  { engine, connections }: Parts,
+  secure: boolean,
   steps: Steps,
   log: Log,
-): Promise<Map<string, Server>> {
+): Promise<ServingPorts> {
   const servers = new Map<string, Server>()
   steps.push(() => engine.destroy())
   const open = async (server: Server, port: number, name: string): Promise<void> => {
@@ -153,9 +165,21 @@ async function openServingPorts(
   }
 
   await open(plainListener(engine, config.maxConnections), config.ports.serving, 'main')
-  if (!source) return servers
+  if (!secure) return { servers, tls: undefined }
   const tls = tlsListener(engine, config.maxConnections, config.tls)
   await open(tls.server, config.ports.tls, 'main tls')
+  return { servers, tls }
+}
+
+/** Lets the TLS port show what the source gives, now and later; waits for the first. */
+async function showCertificate(
+  { policy, clock }: ProxyOptions,
+  { credentials, metrics }: Parts,
+  source: CertificateSource,
+  tls: TlsListener,
+  steps: Steps,
+  log: Log,
+): Promise<void> {
   const keeper = new Keeper({
     source,
     clock,
@@ -166,7 +190,6 @@ async function openServingPorts(
   credentials.follow(keeper, tls)
   keeper.start()
   await keeper.ready(source.name === 'files' ? credentialMs.mounted : credentialMs.quoted)
-  return servers
 }
 
 function reportCredential(event: KeeperEvent, metrics: Metrics, log: Log): void {

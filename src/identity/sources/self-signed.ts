@@ -8,6 +8,7 @@ import { bindClaims, bindLegacyKey, encodeClaims, type Role } from '../../attest
 import type { QuoteSource } from '../../attest/evidence.ts'
 import { evidenceExtensions } from '../../attest/ratls.ts'
 import type { Clock } from '../../base/clock.ts'
+import type { PhaseDone } from '../../base/startup.ts'
 import { type CertificateSource, type Credential, toCredential } from '../credential.ts'
 import { rotate } from '../rotate.ts'
 import { generateKey, type Subject, selfSigned } from '../x509.ts'
@@ -25,6 +26,8 @@ export interface RatlsOptions {
   /** Also Gramine's older extension, for peers that know no other. Costs a second quote and doubles the certificate. */
   readonly legacyExtension?: boolean
   readonly clock: Clock
+  /** Told where the time goes. */
+  readonly done?: PhaseDone | undefined
 }
 
 /** Organisation in the subject of a certificate whose quote nothing but software has signed. */
@@ -38,12 +41,14 @@ const longestBackdateMs = 300_000
  *   'internal' where digest or service are malformed, 'credential-invalid' where the certificate cannot be made
  */
 export async function makeRatlsCredential(options: RatlsOptions): Promise<Credential> {
-  const { source, role, policyDigest, service, dnsNames, lifetimeMs, legacyExtension = false, clock } = options
+  const { source, role, policyDigest, service, dnsNames, lifetimeMs, legacyExtension = false, clock, done } = options
   const key = generateKey()
   const spki = key.publicKey.export({ type: 'spki', format: 'der' })
+  done?.('key')
   const claims = encodeClaims({ spki, use: 'tls', role, policyDigest, service })
   const quote = await source.quote(bindClaims(claims))
   const legacyQuote = legacyExtension ? await source.quote(bindLegacyKey(spki)) : undefined
+  done?.('quote')
   const subject: Subject = {
     commonName: 'postern',
     ...(source.synthetic ? { organization: syntheticMark } : {}),
@@ -58,6 +63,7 @@ export async function makeRatlsCredential(options: RatlsOptions): Promise<Creden
     notAfter: now + lifetimeMs,
     extensions: evidenceExtensions({ quote, claims }, legacyQuote),
   })
+  done?.('certificate')
   return toCredential([certificate], key.privateKey, 'enclave')
 }
 

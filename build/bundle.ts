@@ -1,0 +1,90 @@
+// The enclave's one file, dist/enclave.js, from src/enclave.ts and what it imports. The same sources give the same bytes,
+// wherever they lie. A bundle that breaks a rule or outgrows the budget is not written.
+//
+//   node build/bundle.ts
+
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build, type Plugin } from 'esbuild'
+import { type Bundle, overBudget, total } from './budget.ts'
+import { broken } from './rules.ts'
+
+export interface BundleOptions {
+  /** The tree, absolute. */
+  readonly root: string
+  /** The first file, below the root. */
+  readonly entry?: string
+}
+
+/**
+ * The bundle's text, and what is in it.
+ * @throws Error where a file cannot be found or read; esbuild has then said which
+ */
+export async function bundle({ root, entry = 'src/enclave.ts' }: BundleOptions): Promise<Bundle> {
+  const { outputFiles, metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    metafile: true,
+    outfile: 'enclave.js',
+    platform: 'node',
+    target: 'node24',
+    // Built-in modules are then asked for when they are needed, and not all of them at the start.
+    format: 'cjs',
+    // Only built-in modules can be had, whoever asks: no file but this one is ever run. It also makes no difference
+    // whether Node takes the file for CommonJS or for a module.
+    banner: { js: '"use strict";var require=process.getBuiltinModule;' },
+    // Names stay, for stacks; lines end, for whoever compares two builds.
+    minifyWhitespace: true,
+    minifySyntax: true,
+    lineLimit: 120,
+    legalComments: 'none',
+    plugins: [withVersion(root)],
+  })
+  const [file] = outputFiles
+  const [output] = Object.values(metafile.outputs)
+  if (!file || !output) throw new Error('esbuild gave nothing')
+  const inputs = Object.entries(output.inputs)
+    .map(([path, { bytesInOutput }]) => ({ path, bytes: bytesInOutput }))
+    .filter(({ bytes }) => bytes > 0)
+  return { text: file.text, inputs }
+}
+
+/** The version of this tree, written in. */
+function withVersion(root: string): Plugin {
+  return {
+    name: 'version',
+    setup({ onLoad }) {
+      onLoad({ filter: /\/src\/version\.ts$/ }, () => {
+        const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+        return { contents: `export const version = () => ${JSON.stringify(version)}` }
+      })
+    },
+  }
+}
+
+/** What the bundle consists of, largest first: our rooms, and packages. */
+export function describeBundle(made: Bundle): string {
+  const parts = new Map<string, number>()
+  for (const { path, bytes } of made.inputs) {
+    const name =
+      /node_modules\/((?:@[^/]+\/)?[^/]+)(?!.*node_modules)/.exec(path)?.[1] ?? /^[^/]+\/[^/]+/.exec(path)?.[0] ?? path
+    parts.set(name, (parts.get(name) ?? 0) + bytes)
+  }
+  const rows = [...parts].sort(([, a], [, b]) => b - a).map(([name, bytes]) => `${String(bytes).padStart(9)}  ${name}`)
+  return [...rows, `${String(total(made)).padStart(9)}  in all, from ${made.inputs.length} files`, ''].join('\n')
+}
+
+if (import.meta.main) {
+  const root = fileURLToPath(new URL('..', import.meta.url))
+  const made = await bundle({ root })
+  process.stdout.write(describeBundle(made))
+  const complaints = [...broken(made), ...overBudget(made)]
+  for (const each of complaints) process.stderr.write(`dist/enclave.js: ${each}\n`)
+  if (complaints.length > 0) process.exit(1)
+  const file = join(root, 'dist/enclave.js')
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, made.text)
+}

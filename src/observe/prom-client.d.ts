@@ -1,0 +1,16 @@
+// prom-client's parts by themselves; its own types know its index only.
+
+declare module 'prom-client/lib/counter.js' {
+  import { Counter } from 'prom-client'
+  export = Counter
+}
+
+declare module 'prom-client/lib/gauge.js' {
+  import { Gauge } from 'prom-client'
+  export = Gauge
+}
+
+declare module 'prom-client/lib/registry.js' {
+  import { Registry } from 'prom-client'
+  export = Registry
+}
