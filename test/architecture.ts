@@ -22,7 +22,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   observe: ['base', 'gate/contract.ts'],
   config: ['base', ...data.map(room => `type ${room}`)],
   proxy: [...data, 'config'],
-  cli: ['base', 'attest', 'identity', 'config'],
+  manifest: ['base', 'config/policies.ts', 'config/variables.ts'],
+  cli: ['base', 'attest', 'identity', 'config', 'manifest'],
   demo: [...data, 'config', 'proxy'],
   'main.ts': [...data, 'config', 'proxy', 'cli', 'demo'],
   'postern.js': ['main.ts'],
@@ -35,6 +36,7 @@ const doors: Readonly<Record<string, RegExp>> = {
   '@peculiar/x509': /^identity\/x509\.ts$/,
   'reflect-metadata': /^identity\/x509\.ts$/,
   pkijs: /^identity\/pki\.ts$/,
+  'smol-toml': /^manifest\/toml\.ts$/,
   'http-proxy': /^demo\/[^/]+\.ts$/,
 }
 

@@ -73,6 +73,14 @@ export const evidenceVerbs: readonly EvidenceVerb[] = [
     run: async (parsed, io) => (await import('./policy.ts')).explainPolicy(parsed, io),
   },
   {
+    name: 'manifest lint',
+    summary: 'say what makes a Gramine manifest unfit for an enclave, and what to write instead',
+    usage: 'FILE [--json]',
+    positionals: [{ name: 'FILE', help: 'the manifest, as given to gramine-manifest or as signed' }],
+    flags: [json],
+    run: async (parsed, io) => (await import('./manifest-lint.ts')).lintManifest(parsed, io),
+  },
+  {
     name: 'measure',
     summary: 'verify the signature of a SIGSTRUCT and show what it measures; with another, compare the two',
     usage: 'SIGSTRUCT [OTHER] [--json | --policy]',
