@@ -22,7 +22,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   observe: ['base', 'gate/contract.ts'],
   config: ['base', ...data.map(room => `type ${room}`)],
   proxy: [...data, 'config'],
-  cli: ['base', 'attest', 'identity', 'config'],
+  manifest: ['base', 'config/policies.ts', 'config/variables.ts'],
+  cli: ['base', 'attest', 'identity', 'config', 'manifest'],
   demo: [...data, 'config', 'proxy'],
   'version.ts': [],
   'process.ts': ['base', 'config', 'proxy', 'version.ts', 'type attest', 'type engine'],
@@ -39,6 +40,7 @@ const doors: Readonly<Record<string, RegExp>> = {
   '@peculiar/x509': /^identity\/x509\.ts$/,
   'reflect-metadata': /^identity\/x509\.ts$/,
   pkijs: /^identity\/pki\.ts$/,
+  'smol-toml': /^manifest\/toml\.ts$/,
   'http-proxy': /^demo\/[^/]+\.ts$/,
 }
 

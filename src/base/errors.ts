@@ -43,6 +43,9 @@ const catalogue = {
   // Start and operation.
   'environment-invalid': { blame: 'operator', status: 0 },
   'policy-invalid': { blame: 'operator', status: 0 },
+  'manifest-malformed': { blame: 'operator', status: 0 },
+  'sigstruct-malformed': { blame: 'operator', status: 0 },
+  'sigstruct-unverified': { blame: 'operator', status: 0 },
   'credential-invalid': { blame: 'operator', status: 0 },
   'bind-failed': { blame: 'operator', status: 0 },
   usage: { blame: 'operator', status: 0 },

@@ -11,13 +11,15 @@ export interface Verb {
   /** What stands behind the verb's name in its usage line. */
   readonly usage: string
   readonly flags: readonly Flag[]
-  /** Arguments without a flag, all of them required. */
+  /** Arguments without a flag. */
   readonly positionals?: readonly Positional[]
 }
 
 export interface Positional {
   readonly name: string
   readonly help: string
+  /** May be left out; only the last ones may. */
+  readonly optional?: boolean
 }
 
 export interface Flag {
@@ -31,7 +33,7 @@ export interface Flag {
 export interface Parsed {
   readonly verb: string
   readonly values: Readonly<Record<string, string | boolean | undefined>>
-  /** As many as the verb has. */
+  /** As many as the verb has, but for optional ones. */
   readonly positionals: readonly string[]
 }
 
@@ -77,7 +79,7 @@ function parseVerb(verb: Verb, rest: readonly string[]): Command {
   }
   const wanted = verb.positionals ?? []
   const absent = wanted[positionals.length]
-  if (absent) throw missing(verb, absent.name)
+  if (absent && !absent.optional) throw missing(verb, absent.name)
   const extra = positionals[wanted.length]
   if (extra !== undefined) {
     throw new Fault('usage', `postern ${verb.name}: Unexpected argument '${extra}'; see postern ${verb.name} --help`)

@@ -1,5 +1,5 @@
-// The verbs for people who look at evidence: quotes, live peers, policies. Each is loaded only when it is asked for, so
-// that the proxy carries none of them.
+// The verbs for people who look at evidence: quotes, live peers, policies, and what an enclave is built from. Each is
+// loaded only when it is asked for, so that the proxy carries none of them.
 
 import type { Parsed, Verb } from './args.ts'
 import type { Io } from './io.ts'
@@ -71,5 +71,27 @@ export const evidenceVerbs: readonly EvidenceVerb[] = [
     positionals: [{ name: 'FILE|NAME', help: policy.help }],
     flags: [],
     run: async (parsed, io) => (await import('./policy.ts')).explainPolicy(parsed, io),
+  },
+  {
+    name: 'manifest lint',
+    summary: 'say what makes a Gramine manifest unfit for an enclave, and what to write instead',
+    usage: 'FILE [--json]',
+    positionals: [{ name: 'FILE', help: 'the manifest, as given to gramine-manifest or as signed' }],
+    flags: [json],
+    run: async (parsed, io) => (await import('./manifest-lint.ts')).lintManifest(parsed, io),
+  },
+  {
+    name: 'measure',
+    summary: 'verify the signature of a SIGSTRUCT and show what it measures; with another, compare the two',
+    usage: 'SIGSTRUCT [OTHER] [--json | --policy]',
+    positionals: [
+      { name: 'SIGSTRUCT', help: 'the .sig file that gramine-sgx-sign writes' },
+      { name: 'OTHER', help: 'a second one; exit code 1 where they differ', optional: true },
+    ],
+    flags: [
+      json,
+      { name: 'policy', help: "print the two entries that a policy's peers.NAME.enclaves can have for it" },
+    ],
+    run: async (parsed, io) => (await import('./measure.ts')).measure(parsed, io),
   },
 ]

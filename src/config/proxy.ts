@@ -13,6 +13,7 @@ import { type Observability, readObservability } from './observability.ts'
 import type { Policy } from './policy.ts'
 import { readReadiness } from './readiness.ts'
 import { readTls, type TlsLimits } from './tls.ts'
+import { ownVariables } from './variables.ts'
 
 /** Who decided an effective value: the measured policy, the host, or nobody. */
 export type Origin = 'policy' | 'host' | 'default'
@@ -55,15 +56,6 @@ export interface ProxyConfig {
   /** Effective values by dotted path, each with its origin, for one log line. Holds no secret: none is read. */
   describe(): Readonly<Record<string, string>>
 }
-
-/** Variables of our own. */
-const own = [
-  'POSTERN_ADMIN_PORT',
-  'POSTERN_AUTOSCALER_PORT',
-  'POSTERN_METRICS_PORT',
-  'POSTERN_MAX_CONNECTIONS',
-  'POSTERN_IDLE_CONNECTION_SECONDS',
-] as const
 
 /** Longest time that a timer takes, and more requests than a process holds: Go's int goes further than sense does. */
 const mostMs = 2 ** 31 - 1
@@ -210,9 +202,9 @@ function readPorts(environment: Environment, metricsPort: number | undefined): P
 
 function checkNames(environment: Environment, names: Iterable<string>): void {
   for (const name of names) {
-    if (!name.startsWith('POSTERN_') || own.some(known => known === name)) continue
-    const { name: near, edits } = nearest(name, own)
-    const hint = edits <= hintEdits ? `; did you mean ${near}?` : `; known are ${own.join(', ')}`
+    if (!name.startsWith('POSTERN_') || ownVariables.some(known => known === name)) continue
+    const { name: near, edits } = nearest(name, ownVariables)
+    const hint = edits <= hintEdits ? `; did you mean ${near}?` : `; known are ${ownVariables.join(', ')}`
     environment.complain(`${/^\w+$/.test(name) ? name : goQuote(name)}: no such variable${hint}`)
   }
 }

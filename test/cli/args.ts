@@ -25,17 +25,32 @@ const grouped: readonly Verb[] = [
     positionals: [{ name: 'FILE', help: 'a quote' }],
     flags: [{ name: 'json', help: 'as JSON' }],
   },
+  {
+    name: 'quote compare',
+    summary: 'compare two',
+    usage: 'ONE [OTHER]',
+    positionals: [
+      { name: 'ONE', help: 'a quote' },
+      { name: 'OTHER', help: 'another', optional: true },
+    ],
+    flags: [],
+  },
   { name: 'quote make', summary: 'make a quote', usage: '', flags: [] },
 ]
 const groups: [name: string, argv: string[], expected: object][] = [
   ['a verb of two words', ['quote', 'make'], { verb: 'quote make', values: {}, positionals: [] }],
   ['its argument', ['quote', 'show', 'a'], { verb: 'quote show', positionals: ['a'] }],
+  ['one argument where two may be', ['quote', 'compare', 'a'], { positionals: ['a'] }],
+  ['both', ['quote', 'compare', 'a', 'b'], { positionals: ['a', 'b'] }],
   ['an argument behind a flag', ['quote', 'show', '--json', 'a'], { values: { json: true }, positionals: ['a'] }],
   ['an argument that looks like a flag', ['quote', 'show', '--', '-a'], { positionals: ['-a'] }],
   [
     'a group alone',
     ['quote'],
-    { verb: 'help', text: /\n {2}quote show {2}show a quote\n {2}quote make {2}make a quote\n\n/ },
+    {
+      verb: 'help',
+      text: /\n {2}quote show {5}show a quote\n {2}quote compare {2}compare two\n {2}quote make {5}make a quote\n\n/,
+    },
   ],
   ['a group and --help', ['quote', '--help'], { verb: 'help', text: /quote make/ }],
   ['a group and -h', ['quote', '-h'], { verb: 'help', text: /quote make/ }],
@@ -61,6 +76,8 @@ const wrong: [name: string, argv: string[], message: RegExp][] = [
   ['the first letters of a group', ['quo'], /^postern: no command "quo"; see postern --help$/],
   ['a missing argument', ['quote', 'show'], /^postern quote show: FILE is missing; see postern quote show --help$/],
   ['an argument too many', ['quote', 'show', 'a', 'b'], /^postern quote show: Unexpected argument 'b'; see/],
+  ['none where one must be', ['quote', 'compare'], /^postern quote compare: ONE is missing/],
+  ['three where two may be', ['quote', 'compare', 'a', 'b', 'c'], /Unexpected argument 'c'/],
   ['an argument that is not wanted', ['quote', 'make', 'a'], /^postern quote make: Unexpected argument 'a'/],
 ]
 for (const [name, argv, message] of wrong) {
