@@ -156,7 +156,7 @@ export class Visitor {
   async #answer(wire: Wire, id: number, { method, errand, slowMs }: Request): Promise<string> {
     const dawdle = slowMs > 0 && method === 'GET' ? new AbortController() : undefined
     if (dawdle) void this.#dawdle(wire.socket, slowMs, dawdle.signal)
-    const message = await wire.message(method === 'HEAD').finally(() => dawdle?.abort())
+    const message = await this.#final(wire, method === 'HEAD').finally(() => dawdle?.abort())
     if (!message.line.startsWith('HTTP/1.1 2')) return message.line
     this.#belongs(message, id)
     if (message.body !== text(id, method === 'HEAD' ? 0 : errand.told)) {
@@ -165,6 +165,14 @@ export class Visitor {
     this.#ledger.answered(id)
     if (message.field('connection')?.toLowerCase() === 'close') this.leave()
     return 'answered'
+  }
+
+  /** A container that was slow to invite a body does so though the proxy has (RFC 9110 §15.2: one or more may come). */
+  async #final(wire: Wire, bodyless: boolean): Promise<Message> {
+    for (;;) {
+      const message = await wire.message(bodyless)
+      if (!message.line.startsWith('HTTP/1.1 100 ')) return message
+    }
   }
 
   /** Reads in small sips. */
