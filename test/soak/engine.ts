@@ -5,7 +5,7 @@
 // Exit code 1 where something did not hold. Memory is judged in runs of at least 20 minutes, on Linux.
 
 import { parseArgs } from 'node:util'
-import { soak, thirds, warmSeconds } from './run.ts'
+import { soak, thirds } from './run.ts'
 
 const { values } = parseArgs({
   options: {
@@ -18,6 +18,8 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 })
+
+const minute = (seconds: number): string => (seconds / 60).toFixed(0)
 
 const teardowns: (() => unknown)[] = []
 async function tidy(): Promise<void> {
@@ -51,7 +53,7 @@ if (values.json) {
       ...Object.entries(logged).map(([line, count]) => `  ${String(count).padStart(8)}  log: ${line}`),
       found
         ? `memory ${found.first.rssKib} -> ${found.last.rssKib} KiB, files ${found.first.files} -> ${found.last.files} ` +
-          `(medians of the first and last third after ${warmSeconds} s)`
+          `(medians around minute ${minute(found.first.seconds)} and minute ${minute(found.last.seconds)})`
         : 'memory: too short a run to judge, or no /proc',
       ...(problems.length > 0 ? problems.map(problem => `FAILED  ${problem}`) : ['everything held']),
       '',

@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { nodeFlags } from '../../bench/machine/place.ts'
 import { demoFunction } from '../../src/demo/enclaves.ts'
 import { demoCredential } from '../../src/demo/function.ts'
 import {
@@ -80,7 +81,7 @@ export async function soak(scope: Scope, options: SoakOptions): Promise<Summary>
   const policy = options.attested ? attestedPolicy : 'compatible'
   const proxy = start(scope, ['proxy', '--policy', policy, '--engine', options.engine], {
     file: shipped,
-    node: ['--max-old-space-size=128'],
+    node: [...nodeFlags(shipped), '--max-old-space-size=128'],
     // A slot that is not given back would be missed before long.
     env: environment(ports, { CONTAINER_CONCURRENCY: String(options.visitors * 2), REVISION_TIMEOUT_SECONDS: '300' }),
   })
@@ -177,19 +178,22 @@ function spoken(proxy: Started): string[] {
   return [...(said === '' ? [] : [`stderr: ${said}`]), ...new Set(errors)]
 }
 
-/** Warming up takes so long: heap and pools grow until they have seen everything. */
-export const warmSeconds = 300
+/**
+ * Growth between the first and the last third after warm-up that is noise: of memory, of open files. Heap, pools and what
+ * OpenSSL allocates grow until they have seen everything, in half an hour's run for some ten minutes.
+ */
+const noise = { rss: 1.05, files: 1.25 }
 
-/** Growth between the first and the last third after warm-up that is noise: of memory, of open files. */
-const noise = { rss: 1.1, files: 1.25 }
+/** Fewer readings than this in a third say nothing. */
+const leastReadings = 40
 
 const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? 0
 
-/** Medians of the first and of the last third after warm-up; undefined where there are too few readings to judge. */
+/** Medians of the first and of the last third of a run's second half; undefined where there are too few to judge. */
 export function thirds(readings: readonly Reading[]): { first: Reading; last: Reading } | undefined {
-  const warm = readings.filter(({ seconds }) => seconds > warmSeconds)
+  const warm = readings.slice(readings.length >> 1)
   const third = Math.floor(warm.length / 3)
-  if (third < 20) return undefined
+  if (third < leastReadings) return undefined
   const middle = (part: readonly Reading[]): Reading => ({
     seconds: median(part.map(each => each.seconds)),
     rssKib: median(part.map(each => each.rssKib)),
