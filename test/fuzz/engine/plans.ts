@@ -54,6 +54,8 @@ export interface Moods {
   readonly client: boolean
   readonly gate: boolean
   readonly allowUnframed: boolean
+  /** There are clients of HTTP/1.0, to whom an end can be the end of a body. */
+  readonly old: boolean
 }
 
 /** No head may pass with one of these. */
@@ -100,7 +102,7 @@ const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC8
 
 export function makePlan(random: Random, id: string, moods: Moods): Plan {
   const tunnel = random.oneIn(12)
-  const old = !tunnel && random.oneIn(10)
+  const old = moods.old && !tunnel && random.oneIn(10)
   const method = tunnel ? 'GET' : random.pick(['GET', 'GET', 'GET', 'HEAD', 'POST', 'POST', 'PUT', 'DELETE', 'CONNECT'])
   const framing = tunnel || method === 'CONNECT' ? 'none' : random.pick(['none', 'length', 'chunked'] as const)
   const kept = old ? random.oneIn(2) : !random.oneIn(8)

@@ -1,7 +1,16 @@
 // Requests and responses to begin with, whole and spoilt.
 
+import { readCorpus } from '../../support/corpus.ts'
 import type { Kind } from '../../support/http1-reader.ts'
 import { type Random, spoil } from './random.ts'
+
+/** Published attacks, to be spoilt further. */
+const corpus = {
+  request: readCorpus('request').map(({ raw }) => raw),
+  response: readCorpus('response').map(({ raw }) => raw),
+}
+/** One of them, but for what is long without saying more. */
+const fromCorpus = (random: Random, kind: 'request' | 'response'): string => random.pick(corpus[kind]).slice(0, 500)
 
 const names = [
   'Host',
@@ -76,6 +85,7 @@ export function fieldLines(random: Random, most: number): string {
 
 /** A head; mostly good, sometimes spoilt, sometimes with something behind it. */
 export function headText(random: Random, kind: Kind): string {
+  if (kind !== 'trailers' && random.oneIn(5)) return spoil(random, fromCorpus(random, kind))
   const version = random.pick(versions)
   const first = {
     request: `${random.pick(methods)} ${random.pick(targets)} HTTP/${version}\r\n`,
@@ -101,6 +111,7 @@ export function chunksText(random: Random, pieces: readonly string[], trailers =
 
 /** A whole request with a body as often as not, that somebody may read. */
 export function requestText(random: Random): string {
+  if (random.oneIn(6)) return fromCorpus(random, 'request')
   const body = random.text(random.size(200))
   const framing = random.below(3)
   const fields = `Host: app\r\n${random.oneIn(4) ? fieldLines(random, 3) : ''}`
