@@ -72,6 +72,17 @@ const badFields = [
   'Host: second',
 ]
 
+/** Fields that change nothing about where a message ends. */
+const distractions = [
+  'Connection: Content-Length',
+  'Connection: Transfer-Encoding',
+  'Connection: Host, X-Nothing',
+  'Content_Length: 7',
+  'X-Transfer-Encoding: chunked',
+  'Keep-Alive: timeout=1',
+  'TE: trailers',
+]
+
 const badChunks = [
   'x\r\n',
   '-1\r\n',
@@ -124,6 +135,7 @@ export function makePlan(random: Random, id: string, moods: Moods): Plan {
     ...(framing === 'length' ? [`Content-Length: ${body.length}`] : []),
     ...(framing === 'chunked' ? ['Transfer-Encoding: chunked'] : []),
     ...(fault === 'head' ? [random.pick(badFields)] : []),
+    ...(random.oneIn(10) ? [random.pick(distractions)] : []),
     ...(random.oneIn(4) ? [`X-Filler: ${'f'.repeat(random.below(3_000))}`] : []),
   ]
   const trailers = random.oneIn(4) ? `X-Trailer: ${id}\r\n` : ''
@@ -170,7 +182,7 @@ function makeAnswer(random: Random, id: string, method: string, tunnel: boolean,
   const closes = framing === 'close' || random.oneIn(8)
   let interims = ''
   for (let left = random.size(2); left > 0; left--)
-    interims += `HTTP/1.1 ${random.pick([102, 103])} a\r\nX-Id: ${id}\r\n\r\n`
+    interims += `HTTP/1.1 ${random.pick([102, 103])} a\r\nX-Id: ${id}\r\n${random.oneIn(5) ? 'Content-Length: 9\r\n' : ''}\r\n`
   const lines = [
     `HTTP/1.${closes && framing !== 'chunked' && random.oneIn(3) ? 0 : 1} ${status} a`,
     `X-Id: ${id}`,
@@ -178,6 +190,7 @@ function makeAnswer(random: Random, id: string, method: string, tunnel: boolean,
     ...(framing === 'length' && status !== 204 ? [`Content-Length: ${bodyless ? random.below(50) : body.length}`] : []),
     ...(framing === 'chunked' ? ['Transfer-Encoding: chunked'] : []),
     ...(random.oneIn(2) ? ['Content-Type: text/plain'] : []),
+    ...(random.oneIn(10) ? [random.pick(distractions)] : []),
   ]
   const chunks = chunksText(random, random.pieces(body, 6), random.oneIn(4) ? `X-Trailer: ${id}\r\n` : '')
   const head = `${interims}${lines.join('\r\n')}\r\n\r\n`
