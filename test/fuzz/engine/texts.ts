@@ -121,3 +121,17 @@ export function requestText(random: Random): string {
   const trailers = random.oneIn(3) ? fieldLines(random, 2) : ''
   return `${line}${fields}Transfer-Encoding: chunked\r\n\r\n${chunksText(random, random.pieces(body, 5), trailers)}`
 }
+
+/** A whole response, interim ones before it as the case may be. */
+export function responseText(random: Random): string {
+  if (random.oneIn(6)) return fromCorpus(random, 'response')
+  const body = random.text(random.size(200))
+  const interim = random.oneIn(5) ? `HTTP/1.1 103 Early Hints\r\n${fieldLines(random, 2)}\r\n` : ''
+  const line = `${interim}HTTP/1.${random.oneIn(6) ? 0 : 1} ${random.pick([200, 204, 304, 404, 599])} a\r\n`
+  const fields = random.oneIn(4) ? fieldLines(random, 3) : ''
+  const framing = random.below(3)
+  if (framing === 0) return `${line}${fields}\r\n${body}`
+  if (framing === 1) return `${line}${fields}Content-Length: ${body.length}\r\n\r\n${body}`
+  const trailers = random.oneIn(3) ? fieldLines(random, 2) : ''
+  return `${line}${fields}Transfer-Encoding: chunked\r\n\r\n${chunksText(random, random.pieces(body, 5), trailers)}`
+}
