@@ -18,6 +18,7 @@ const special = {
   ],
   'test/engine/conformance.ts': [],
   'test/engine/corpus.ts': [],
+  'test/engine/peers.ts': [],
   'test/engine/undici.ts': [
     'src/engine/undici.ts',
     'src/engine/switch.ts',

@@ -3,6 +3,7 @@
 
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { resetSocket } from '../../../src/engine/bytes/stream-wire.ts'
 import { type ReadHead, readChunks, readHead, valuesOf } from '../../support/http1-reader.ts'
 import { breathe, doze, Inbox } from './inbox.ts'
 import type { Plan } from './plans.ts'
@@ -110,7 +111,7 @@ export class ClientEnd {
   #depart(): void {
     this.#departed = true
     // Node loses a socket that is reset while its end is under way.
-    if (this.departure === 'reset' && !this.#socket.writableEnded) this.#socket.resetAndDestroy()
+    if (this.departure === 'reset' && !this.#socket.writableEnded) resetSocket(this.#socket)
     else if (this.departure === 'fin') this.#socket.end()
     else this.#socket.destroy()
     this.#inbox.changed()

@@ -2,6 +2,7 @@
 // client sent, and answers by its plan.
 
 import type { Socket } from 'node:net'
+import { resetSocket } from '../../../src/engine/bytes/stream-wire.ts'
 import { type ReadHead, readChunks, readHead, valuesOf } from '../../support/http1-reader.ts'
 import { breathe, doze, dribble, Inbox } from './inbox.ts'
 import type { Plan } from './plans.ts'
@@ -118,7 +119,7 @@ export class ContainerEnd {
     if (answer.end === 'keep') return true
     await breathe(random)
     if (answer.end === 'fin') this.#socket.end()
-    else this.#socket.resetAndDestroy()
+    else resetSocket(this.#socket)
     return false
   }
 

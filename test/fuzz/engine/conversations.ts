@@ -1,18 +1,16 @@
 // Fuzz target: whole connections. A real engine stands between clients and a container that follow random plans; whoever
 // may misbehave does. What must hold whatever they do is checked while they talk and when all has ended.
 
-import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { existsSync, readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { makeBytesEngine, type Sockets } from '../../../src/engine/bytes.ts'
-import { makeDialer } from '../../../src/engine/dial.ts'
 import type { Engine } from '../../../src/engine/engine.ts'
 import { FakeClock } from '../../support/clock.ts'
 import { ClientEnd, type Departure } from './client.ts'
 import { ContainerEnd, type Seen } from './container.ts'
 import { Finding } from './finding.ts'
 import { FuzzGate } from './gate.ts'
+import { dial, dialerTo, listen } from './legs.ts'
 import { type Moods, makePlan, type Plan } from './plans.ts'
 import type { Random } from './random.ts'
 
@@ -23,16 +21,9 @@ const patienceMs = 20_000
 export const overHandles = (random: Random): Promise<boolean> => converse(random, 'handles')
 export const overStreams = (random: Random): Promise<boolean> => converse(random, 'streams')
 
-const openFiles = (): number => readdirSync('/proc/self/fd').length
-
-async function listen(accept: (socket: Socket) => void): Promise<[server: Server, port: number]> {
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, accept).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return [server, (server.address() as AddressInfo).port]
-}
-
-// The first socket of a process opens what stays open.
-await listen(() => {}).then(([server]) => server.close())
+/** Where the system tells. */
+const filesFolder = '/proc/self/fd'
+const openFiles = (): number => (existsSync(filesFolder) ? readdirSync(filesFolder).length : 0)
 
 /** Resolves with what `work` does; a Finding where that never ends. */
 async function within<T>(what: string, work: Promise<T>): Promise<T> {
@@ -55,11 +46,14 @@ async function converse(random: Random, sockets: Sockets): Promise<boolean> {
     complaints.push(what)
   }
   const calm = random.oneIn(3)
+  const secure = { front: random.oneIn(3), back: random.oneIn(3) }
   const moods: Moods = {
     container: !calm && random.oneIn(2),
     client: !calm && random.oneIn(2),
     gate: !calm && random.oneIn(2),
-    allowUnframed: random.oneIn(2),
+    // Over TLS the end of a connection proves nothing.
+    allowUnframed: !secure.back && random.oneIn(2),
+    old: !secure.front,
   }
   const upheaval = calm || !random.oneIn(8) ? undefined : random.pick(['drain', 'destroy'] as const)
   const plans = new Map<string, Plan>()
@@ -70,16 +64,14 @@ async function converse(random: Random, sockets: Sockets): Promise<boolean> {
   const gate = new FuzzGate(random, plans, complain)
   const seen = new Map<string, Seen>()
   const containers: Promise<void>[] = []
-  const inner: Socket[] = []
-  const [back, backPort] = await listen(socket => {
-    inner.push(socket)
+  const back = await listen(secure.back, socket => {
     socket.on('error', () => {})
     containers.push(new ContainerEnd(random, socket, plans, seen, complain).run())
   })
   const engine = makeBytesEngine(
     gate,
     {
-      dialer: makeDialer({ host: '127.0.0.1', port: backPort, clock, judge: undefined, refused: () => {} }),
+      dialer: dialerTo(secure.back, back.port, clock),
       clock,
       authority: '127.0.0.1:8080',
       upgrades: token => token === 'websocket',
@@ -90,13 +82,11 @@ async function converse(random: Random, sockets: Sockets): Promise<boolean> {
     },
     sockets,
   )
-  const [front, frontPort] = await listen(socket => engine.accept(socket, { address: '192.0.2.7', secure: true }))
+  const front = await listen(secure.front, socket => engine.accept(socket, { address: '192.0.2.7', secure: true }))
 
   const clients = await Promise.all(
     lines.map(async line => {
-      const socket = connect({ port: frontPort, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
-      socket.on('error', () => {})
-      await once(socket, 'connect')
+      const socket = await dial(secure.front, front.port)
       const departure: Departure =
         moods.client && random.oneIn(2) ? random.pick(['reset', 'fin', 'destroy']) : undefined
       return { socket, end: new ClientEnd(random, socket, line, departure, () => clock.advance(1_000), complain) }
@@ -113,8 +103,7 @@ async function converse(random: Random, sockets: Sockets): Promise<boolean> {
   } finally {
     engine.destroy()
     for (const { socket } of clients) socket.destroy()
-    for (const socket of inner) socket.destroy()
-    await Promise.all([front, back].map(server => new Promise(resolve => server.close(resolve))))
+    await Promise.all([front.close(), back.close()])
   }
 
   // The system may take a moment to close what has been closed.
@@ -126,7 +115,7 @@ async function converse(random: Random, sockets: Sockets): Promise<boolean> {
   const undisturbed = calm && upheaval === undefined
   for (const { end } of clients) judge(end, gate, seen, undisturbed, complain)
   if (complaints.length > 0) {
-    const scene = JSON.stringify({ ...moods, upheaval, sockets })
+    const scene = JSON.stringify({ ...moods, secure, upheaval, sockets })
     const told = clients.map(({ end }) => describe(end, gate)).join('\n  ')
     throw new Finding(`${complaints.slice(0, 8).join('\n  ')}\n  in ${scene}\n  ${told}`)
   }

@@ -54,6 +54,8 @@ export interface Moods {
   readonly client: boolean
   readonly gate: boolean
   readonly allowUnframed: boolean
+  /** There are clients of HTTP/1.0, to whom an end can be the end of a body. */
+  readonly old: boolean
 }
 
 /** No head may pass with one of these. */
@@ -68,6 +70,17 @@ const badFields = [
   'X: a\nY: b',
   'X: \0',
   'Host: second',
+]
+
+/** Fields that change nothing about where a message ends. */
+const distractions = [
+  'Connection: Content-Length',
+  'Connection: Transfer-Encoding',
+  'Connection: Host, X-Nothing',
+  'Content_Length: 7',
+  'X-Transfer-Encoding: chunked',
+  'Keep-Alive: timeout=1',
+  'TE: trailers',
 ]
 
 const badChunks = [
@@ -100,7 +113,7 @@ const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC8
 
 export function makePlan(random: Random, id: string, moods: Moods): Plan {
   const tunnel = random.oneIn(12)
-  const old = !tunnel && random.oneIn(10)
+  const old = moods.old && !tunnel && random.oneIn(10)
   const method = tunnel ? 'GET' : random.pick(['GET', 'GET', 'GET', 'HEAD', 'POST', 'POST', 'PUT', 'DELETE', 'CONNECT'])
   const framing = tunnel || method === 'CONNECT' ? 'none' : random.pick(['none', 'length', 'chunked'] as const)
   const kept = old ? random.oneIn(2) : !random.oneIn(8)
@@ -122,6 +135,7 @@ export function makePlan(random: Random, id: string, moods: Moods): Plan {
     ...(framing === 'length' ? [`Content-Length: ${body.length}`] : []),
     ...(framing === 'chunked' ? ['Transfer-Encoding: chunked'] : []),
     ...(fault === 'head' ? [random.pick(badFields)] : []),
+    ...(random.oneIn(10) ? [random.pick(distractions)] : []),
     ...(random.oneIn(4) ? [`X-Filler: ${'f'.repeat(random.below(3_000))}`] : []),
   ]
   const trailers = random.oneIn(4) ? `X-Trailer: ${id}\r\n` : ''
@@ -168,7 +182,7 @@ function makeAnswer(random: Random, id: string, method: string, tunnel: boolean,
   const closes = framing === 'close' || random.oneIn(8)
   let interims = ''
   for (let left = random.size(2); left > 0; left--)
-    interims += `HTTP/1.1 ${random.pick([102, 103])} a\r\nX-Id: ${id}\r\n\r\n`
+    interims += `HTTP/1.1 ${random.pick([102, 103])} a\r\nX-Id: ${id}\r\n${random.oneIn(5) ? 'Content-Length: 9\r\n' : ''}\r\n`
   const lines = [
     `HTTP/1.${closes && framing !== 'chunked' && random.oneIn(3) ? 0 : 1} ${status} a`,
     `X-Id: ${id}`,
@@ -176,6 +190,7 @@ function makeAnswer(random: Random, id: string, method: string, tunnel: boolean,
     ...(framing === 'length' && status !== 204 ? [`Content-Length: ${bodyless ? random.below(50) : body.length}`] : []),
     ...(framing === 'chunked' ? ['Transfer-Encoding: chunked'] : []),
     ...(random.oneIn(2) ? ['Content-Type: text/plain'] : []),
+    ...(random.oneIn(10) ? [random.pick(distractions)] : []),
   ]
   const chunks = chunksText(random, random.pieces(body, 6), random.oneIn(4) ? `X-Trailer: ${id}\r\n` : '')
   const head = `${interims}${lines.join('\r\n')}\r\n\r\n`

@@ -1,7 +1,16 @@
 // Requests and responses to begin with, whole and spoilt.
 
+import { readCorpus } from '../../support/corpus.ts'
 import type { Kind } from '../../support/http1-reader.ts'
 import { type Random, spoil } from './random.ts'
+
+/** Published attacks, to be spoilt further. */
+const corpus = {
+  request: readCorpus('request').map(({ raw }) => raw),
+  response: readCorpus('response').map(({ raw }) => raw),
+}
+/** One of them, but for what is long without saying more. */
+const fromCorpus = (random: Random, kind: 'request' | 'response'): string => random.pick(corpus[kind]).slice(0, 500)
 
 const names = [
   'Host',
@@ -76,6 +85,7 @@ export function fieldLines(random: Random, most: number): string {
 
 /** A head; mostly good, sometimes spoilt, sometimes with something behind it. */
 export function headText(random: Random, kind: Kind): string {
+  if (kind !== 'trailers' && random.oneIn(5)) return spoil(random, fromCorpus(random, kind))
   const version = random.pick(versions)
   const first = {
     request: `${random.pick(methods)} ${random.pick(targets)} HTTP/${version}\r\n`,
@@ -101,11 +111,26 @@ export function chunksText(random: Random, pieces: readonly string[], trailers =
 
 /** A whole request with a body as often as not, that somebody may read. */
 export function requestText(random: Random): string {
+  if (random.oneIn(6)) return fromCorpus(random, 'request')
   const body = random.text(random.size(200))
   const framing = random.below(3)
   const fields = `Host: app\r\n${random.oneIn(4) ? fieldLines(random, 3) : ''}`
   const line = `${random.pick(['GET', 'POST', 'PUT', 'HEAD'])} ${random.oneIn(4) ? random.pick(targets) : '/a'} HTTP/1.1\r\n`
   if (framing === 0) return `${line}${fields}\r\n`
+  if (framing === 1) return `${line}${fields}Content-Length: ${body.length}\r\n\r\n${body}`
+  const trailers = random.oneIn(3) ? fieldLines(random, 2) : ''
+  return `${line}${fields}Transfer-Encoding: chunked\r\n\r\n${chunksText(random, random.pieces(body, 5), trailers)}`
+}
+
+/** A whole response, interim ones before it as the case may be. */
+export function responseText(random: Random): string {
+  if (random.oneIn(6)) return fromCorpus(random, 'response')
+  const body = random.text(random.size(200))
+  const interim = random.oneIn(5) ? `HTTP/1.1 103 Early Hints\r\n${fieldLines(random, 2)}\r\n` : ''
+  const line = `${interim}HTTP/1.${random.oneIn(6) ? 0 : 1} ${random.pick([200, 204, 304, 404, 599])} a\r\n`
+  const fields = random.oneIn(4) ? fieldLines(random, 3) : ''
+  const framing = random.below(3)
+  if (framing === 0) return `${line}${fields}\r\n${body}`
   if (framing === 1) return `${line}${fields}Content-Length: ${body.length}\r\n\r\n${body}`
   const trailers = random.oneIn(3) ? fieldLines(random, 2) : ''
   return `${line}${fields}Transfer-Encoding: chunked\r\n\r\n${chunksText(random, random.pieces(body, 5), trailers)}`
