@@ -39,7 +39,8 @@ for (const name of ['spawn', 'spawnSync', 'exec', 'execSync', 'execFile', 'execF
 }
 cluster.fork = failing('EAGAIN', 11, 'spawn')
 
-const outOfMemory = () => {
+// A function, since it is called with `new`.
+function outOfMemory() {
   throw new RangeError('WebAssembly.Memory(): could not allocate memory')
 }
 for (const name of [
