@@ -8,6 +8,8 @@
 /** Freezes the prototypes of Object, Array and Function. For when all is loaded: libraries may patch them until then. */
 export function freezePrototypes(): void {
   for (const key of Reflect.ownKeys(Object.prototype)) makeShadowable(Object.prototype, key)
+  // Of the others only what libraries do assign to their own functions and arrays: these are looked up too often.
+  for (const { prototype } of [Array, Function]) makeShadowable(prototype, 'toString')
   for (const { prototype } of [Object, Array, Function]) Object.freeze(prototype)
 }
 

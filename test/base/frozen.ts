@@ -39,6 +39,10 @@ t.test('an object may still have what it would inherit as its own', async t => {
       assert.equal(mine[key], 'again')
       assert.equal({}[key], inherited)
     }
+    const mine = Object.assign(() => 1, { toString: () => 'mine' })
+    assert.equal(String(mine), 'mine')
+    assert.equal(String(() => 2), '() => 2')
+    assert.equal(String(Object.assign([1], { toString: () => 'ours' })), 'ours')
     class A { toString() { return 'a' } }
     assert.equal(String(new A()), 'a')
     assert.equal(String({}), '[object Object]')`)
