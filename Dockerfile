@@ -7,6 +7,7 @@ COPY package.json package-lock.json tsconfig.json .npmrc .taprc ./
 RUN npm ci --ignore-scripts
 COPY src ./src
 COPY bench ./bench
+COPY build ./build
 RUN npm run build && npm prune --omit=dev --ignore-scripts
 
 # Holds what the Node binary of node_modules links against, and is replaced by something without a shell with the enclave.

@@ -36,10 +36,9 @@ export async function bundle({ root, entry = 'src/enclave.ts' }: BundleOptions):
     // Only built-in modules can be had, whoever asks: no file but this one is ever run. It also makes no difference
     // whether Node takes the file for CommonJS or for a module.
     banner: { js: '"use strict";var require=process.getBuiltinModule;' },
-    // Names stay, for stacks; lines end, for whoever compares two builds.
+    // Names stay, for stacks.
     minifyWhitespace: true,
     minifySyntax: true,
-    lineLimit: 120,
     legalComments: 'none',
     plugins: [withVersion(root)],
   })

@@ -53,8 +53,8 @@ const outside = /^src\/(?:demo|cli|engine\/undici|main\.ts|config\/policies\.ts)
 
 const words: readonly (readonly [name: string, word: RegExp])[] = [
   ['no WebAssembly', /\bWebAssembly\b/g],
-  ['no undici', /\bundici\b|\bfetch\(/g],
-  ['no other process', /\bchild_process\b|\bcluster\.(?:fork|isPrimary|isMaster|on)\b|\bnew Worker\(/g],
+  ['no undici', /undici|\bfetch\(/g],
+  ['no other process', /child_process|\bcluster\.(?:fork|isPrimary|isMaster|on)\b|\bnew Worker\(/g],
   ['files are polled, not watched', /\bfs[\w.]*\.watch\b|\bwatch\(["'`]|\{[^{}]*\bwatch\b[^{}]*\}=?\s*require\(/g],
   ['no getrusage', /\b(?:cpuUsage|threadCpuUsage|resourceUsage)\b/g],
   ['no netlink, no accounts', /\b(?:networkInterfaces|userInfo)\b/g],

@@ -2,15 +2,10 @@
 
 import { spawn } from 'node:child_process'
 import t from 'tap'
-import { ask, choosePorts, environment, postern, start, until } from './support/process.ts'
+import { ask, choosePorts, environment, postern, preloaded, start, until } from './support/process.ts'
 import { startContainer } from './support/process-inside.ts'
 
-/** A module that Node loads before the program. */
-const first = (text: string): string[] => ['--import', `data:text/javascript,${encodeURIComponent(text)}`]
-const hurried = first(
-  `import { drainDefaults } from '${new URL('../src/gate/drain.ts', import.meta.url).href}'
-   Object.assign(drainDefaults, { quietMs: 200 })`,
-)
+const quietMs = 200
 
 t.test('a drained process ends with 0, a hurried one with 1', async t => {
   const cases: [name: string, signals: NodeJS.Signals[], code: number][] = [
@@ -22,7 +17,7 @@ t.test('a drained process ends with 0, a hurried one with 1', async t => {
     t.test(name, async t => {
       const ports = await choosePorts()
       await startContainer(t, ports.user)
-      const proxy = start(t, ['proxy', '--policy', 'compatible'], { env: environment(ports), node: hurried })
+      const proxy = start(t, ['proxy', '--policy', 'compatible'], { env: environment(ports), quietMs })
       await until('it serves', () => proxy.stdout().includes('Starting http server main:'))
       for (const [i, signal] of signals.entries()) {
         if (i > 0) await until('the first is heard', () => proxy.stdout().includes('Received TERM'))
@@ -36,8 +31,8 @@ t.test('a drained process ends with 0, a hurried one with 1', async t => {
 
 t.test('what still holds the process a second after the last close is named and left behind', async t => {
   const ports = await choosePorts()
-  const node = [...hurried, ...first(`setTimeout(() => { setInterval(() => {}, 1e6) }, 1)`)]
-  const proxy = start(t, ['proxy', '--policy', 'compatible'], { env: environment(ports), node })
+  const node = preloaded(`setTimeout(() => { setInterval(() => {}, 1e6) }, 1)`)
+  const proxy = start(t, ['proxy', '--policy', 'compatible'], { env: environment(ports), node, quietMs })
   await until('it serves', () => proxy.stdout().includes('Starting http server main:'))
   proxy.signal('SIGTERM')
   t.match(await proxy.exit, { code: 0, signal: null })
@@ -65,7 +60,7 @@ t.test('an error that nobody caught is told by its class and by our own lines al
   ]
   for (const [name, text, line] of thrown) {
     t.test(name, async t => {
-      const node = first(`setImmediate(function somewhere() { setTimeout(() => { ${text} }, 300) })`)
+      const node = preloaded(`setImmediate(function somewhere() { setTimeout(() => { ${text} }, 300) })`)
       const proxy = start(t, ['proxy', '--policy', 'compatible'], { env: environment(await choosePorts()), node })
       t.match(await proxy.exit, { code: 1, signal: null })
       t.match(proxy.stderr(), line)
@@ -82,7 +77,7 @@ t.test('an error that nobody caught is told by its class and by our own lines al
 
 t.test('frames are those of our files, without where they lie', async t => {
   const env = environment(await choosePorts())
-  const node = first(
+  const node = preloaded(
     `import { systemClock } from '${new URL('../src/base/clock.ts', import.meta.url).href}'
      systemClock.every = () => { throw new Error('canary') }`,
   )

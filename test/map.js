@@ -8,6 +8,7 @@ const special = {
   'test/main.ts': ['src/main.ts', 'src/process.ts', 'src/version.ts'],
   'test/enclave.ts': ['src/enclave.ts', 'src/enclave-role.ts'],
   'test/build/bundle.ts': ['build/bundle.ts', 'build/budget.ts'],
+  'test/build/gramine.ts': [],
   'test/build/rules.ts': ['build/rules.ts'],
   'test/engine/bytes/fuzz.ts': [],
   'test/engine/bytes.ts': [

@@ -177,19 +177,11 @@ t.test('more hooks than may wait are turned away', async t => {
 
 // As a process.
 
-/** Preloaded: quiet for 300 ms is quiet enough. Everything else is as in a pod. */
-const hurried = [
-  '--import',
-  `data:text/javascript,${encodeURIComponent(
-    `import { drainDefaults } from '${new URL('../../src/gate/drain.ts', import.meta.url).href}'
-     Object.assign(drainDefaults, { quietMs: 300 })`,
-  )}`,
-]
-
-async function process(t: Test, policy: 'compatible' | 'demo', node = hurried) {
+/** Quiet for 300 ms is quiet enough. Everything else is as in a pod. */
+async function process(t: Test, policy: 'compatible' | 'demo') {
   const ports = await choosePorts()
   const container = policy === 'demo' ? await startDemoContainer(t, ports.user) : await startContainer(t, ports.user)
-  const proxy = start(t, ['proxy', '--policy', policy], { env: environment(ports), node })
+  const proxy = start(t, ['proxy', '--policy', policy], { env: environment(ports), quietMs: 300 })
   await until('the proxy serves', async () => (await probe(ports.serving).catch(() => undefined))?.status === 200)
   return { proxy, ports, container }
 }
@@ -285,7 +277,9 @@ for (const [first, second] of [
 }
 
 t.test('a preStop hook of a process without TERM: out of service for a second', async t => {
-  const { proxy, ports } = await process(t, 'compatible', [])
+  const ports = await choosePorts()
+  await startContainer(t, ports.user)
+  const proxy = await startServing(t, 'compatible', environment(ports))
   const begun = Date.now()
   const answer = hook(ports)
   await until('probes fail', async () => (await probe(ports.serving)).status === 503)

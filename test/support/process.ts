@@ -11,6 +11,10 @@ import { freePorts } from '../../bench/machine/place.ts'
 export const repository = fileURLToPath(new URL('../../', import.meta.url))
 export const postern = fileURLToPath(new URL('../../src/postern.js', import.meta.url))
 
+/** With POSTERN_TEST_BUNDLE=yes the role `proxy` is what runs in an enclave, where what Gramine lacks fails. */
+export const onBundle = process.env['POSTERN_TEST_BUNDLE'] === 'yes'
+const bundled = onBundle ? await import('./bundled.ts') : undefined
+
 export interface Ports {
   readonly serving: number
   readonly tls: number
@@ -102,12 +106,26 @@ export interface StartOptions {
   readonly file?: string
   /** For Node itself, before the file. */
   readonly node?: readonly string[]
+  /** How long a drain waits for a request, in ms; 30 s as in a pod where absent. */
+  readonly quietMs?: number | undefined
+}
+
+function command(args: readonly string[], options: StartOptions): readonly string[] {
+  const { file, node = [], quietMs } = options
+  if (bundled && file === undefined && args[0] === 'proxy') return bundled.bundledCommand(args, options)
+  const drain = new URL('../../src/gate/drain.ts', import.meta.url).href
+  const hurried = `import { drainDefaults } from '${drain}'; Object.assign(drainDefaults, { quietMs: ${quietMs} })`
+  return [...node, ...(quietMs === undefined ? [] : preloaded(hurried)), file ?? postern, ...args]
+}
+
+/** A module that Node loads before the program, as its arguments. */
+export function preloaded(text: string): readonly string[] {
+  return ['--import', `data:text/javascript,${encodeURIComponent(text)}`]
 }
 
 /** Starts `postern ARGS` with this environment and no other. */
 export function start(t: Scope, args: readonly string[], options: StartOptions = {}): Started {
-  const file = options.file ?? postern
-  const child: ChildProcess = spawn(process.execPath, [...(options.node ?? []), file, ...args], {
+  const child: ChildProcess = spawn(process.execPath, command(args, options), {
     env: { PATH: process.env['PATH'], ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -55,6 +55,19 @@ t.test('the certificate carries evidence that our own verifier accepts', async t
   t.notOk(leaf.extensions.some(({ oid }) => oid === legacyOid))
 })
 
+t.test('it tells what is done: key, quote, certificate', async t => {
+  const told: string[] = []
+  const quoted = {
+    ...source,
+    quote: async (data: Parameters<typeof source.quote>[0]) => {
+      told.push('asked for a quote')
+      return source.quote(data)
+    },
+  }
+  await makeRatlsCredential(options({ source: quoted, done: phase => told.push(phase) }))
+  t.same(told, ['key', 'asked for a quote', 'quote', 'certificate'])
+})
+
 t.test('a short life is backdated by a tenth of it', async t => {
   const credential = await makeRatlsCredential(options({ lifetimeMs: 60_000, service: undefined }))
   t.equal(credential.notBefore, start - 6_000)
