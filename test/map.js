@@ -13,6 +13,8 @@ const special = {
     'src/engine/switch.ts',
     ...['asked', 'early', 'exchange', 'words'].map(name => `src/engine/undici/${name}.ts`),
   ],
+  'test/gramine/render.ts': ['gramine/render.ts'],
+  'test/gramine/manifest.ts': ['gramine/manifest.ts'],
   'test/proxy/zero-bytes.ts': [],
   'test/gate/order.ts': ['src/gate/gate.ts'],
 }

@@ -91,7 +91,7 @@ export const fileRules: readonly Rule[] = [
     id: 'policy-unmeasured',
     severity: 'error',
     cure: 'put "--policy", "/app/policy.json" into loader.argv: whom to trust has to be part of MRENCLAVE',
-    find: m => when(m.argv.includes('proxy') && policyOf(m) === undefined, 'loader.argv names no policy'),
+    find: m => when(scriptOf(m) !== undefined && policyOf(m) === undefined, 'loader.argv names no policy'),
   },
   {
     id: 'allowed-code',

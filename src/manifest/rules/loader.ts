@@ -56,7 +56,7 @@ export const loaderRules: readonly Rule[] = [
   {
     id: 'argv-missing',
     severity: 'error',
-    cure: 'loader.argv = ["node", …, "/app/enclave.js", "proxy", "--policy", "/app/policy.json"]',
+    cure: 'loader.argv = ["node", …, "/app/enclave.js", "--policy", "/app/policy.json"]',
     find: m => when(m.argv.length < 2 && m.text('loader.argv_src_file') === '', 'loader.argv names nothing to run'),
   },
   {

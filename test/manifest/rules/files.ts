@@ -18,7 +18,8 @@ testRules(fileRules, [
   ['program-unmeasured', argv('enclave.js', '--policy', 'policy.json'), []],
   ['program-unmeasured', argv('/app/enclave.js', '--policy', 'confidential'), []],
   ['program-unmeasured', { 'libos.entrypoint': undefined, 'loader.argv': ['node'] }, []],
-  ['policy-unmeasured', argv('/app/enclave.js', 'proxy'), ['loader.argv names no policy']],
+  ['policy-unmeasured', argv('/app/enclave.js', '--quiet'), ['loader.argv names no policy']],
+  ['policy-unmeasured', { 'loader.argv': ['node'] }, []],
   [
     'allowed-code',
     allowed('/app/', '/usr/lib/libx.so.6', '/data/plugin.mjs', '/usr/bin/node', '/'),
