@@ -45,7 +45,7 @@ export function renderManifest(input: RenderInput): string {
   if (policy.dangerSyntheticRoot) {
     throw new Fault('policy-invalid', `policy ${input.policyFile}: dangerSyntheticRoot: not in an enclave; take it out`)
   }
-  const folders = [...kubernetesMounts.map(withoutSlash), ...policy.collateral.directories.map(folderOf)]
+  const folders = [...new Set([...kubernetesMounts.map(withoutSlash), ...policy.collateral.directories.map(folderOf)])]
   const digest = Buffer.from(policyDigest(input.policy)).toString('hex')
   const text = fill(input.template, {
     banner: `# The enclave of policy "${policy.name}", digest ${digest}. Made by npm run manifest.`,

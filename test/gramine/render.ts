@@ -87,8 +87,10 @@ t.test('no insecure key, no debug, no code that the host may give', async t => {
 })
 
 t.test('a folder of collateral that the policy names is mounted and allowed, with a warning', async t => {
-  const manifest = manifestOf(render({ policy: policyOf(collateral('/var/lib/postern/collateral/')) }))
-  t.ok(manifest.allowed.includes('/var/lib/postern/collateral/'))
+  const manifest = manifestOf(
+    render({ policy: policyOf(collateral('/var/lib/postern/collateral/', '/var/lib/postern/collateral')) }),
+  )
+  t.equal(manifest.allowed.filter(path => path === '/var/lib/postern/collateral/').length, 1)
   t.equal(manifest.hostPath('/var/lib/postern/collateral/root.crl'), '/var/lib/postern/collateral/root.crl')
   t.same(
     lint(manifest).map(({ id }) => id),
@@ -105,6 +107,7 @@ const refused: [name: string, policy: Uint8Array, message: RegExp][] = [
     /not be sound:\nallowed-code: \/app\/collateral\//,
   ],
   ['collateral above everything', policyOf(collateral('/')), /allowed-code: /],
+  ['collateral in the place of quotes', policyOf(collateral('/dev/attestation')), /mount-pseudo: /],
   ['collateral among trust anchors', policyOf(collateral('/etc/ssl/certs')), /allowed-trust: /],
   ['a template in a path', policyOf(collateral('/x/{{env.HOME}}')), /^\/collateral\/sources: .*letters, digits/],
   ['a path that ends its string', policyOf(collateral('/x"]')), /^\/collateral\/sources: /],

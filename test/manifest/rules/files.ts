@@ -67,6 +67,12 @@ testRules(fileRules, [
     [/^\/var\/ of the host is mounted at \/x$/],
   ],
   ['mount-wholesale', mount({ path: '/tmp', type: 'tmpfs' }), []],
+  [
+    'mount-pseudo',
+    mount({ path: '/dev/attestation', uri: 'file:/mine' }),
+    ["/mine hides Gramine's own /dev/attestation"],
+  ],
+  ['mount-pseudo', mount({ path: '/device', uri: 'file:/mine' }), []],
   ['mount-shared', mount({ path: '/shm', uri: 'dev:/dev/shm', type: 'untrusted_shm' }), ['/shm is untrusted_shm']],
   [
     'tmp-missing',
