@@ -1,24 +1,78 @@
-# The proxy without an enclave: a drop-in for Knative's queue-proxy that forwards in plaintext, as that one does.
-# Knative gives its sidecar no arguments, so the policy is part of the entry point. The enclave image comes later.
+# The images. The file tree of each is laid out by gramine/layout.ts, which a test runs without Docker.
+#
+#   docker build --target plain .                    no enclave; what Knative's own queue-proxy does
+#   docker build --target bench .                    the benchmark, with the proxies that it compares with
+#   docker build --target enclave --secret id=key,src=KEY.pem .       the policy in policy.json
+#
+# Bases are pinned by version here; the release process adds their digests. Run with a read-only root, every capability
+# dropped and no new privileges: nothing is written.
 
-FROM node:24-bookworm-slim AS build
+ARG NODE_IMAGE=node:24.21.0-bookworm-slim
+ARG DEBIAN_IMAGE=debian:12.11-slim
+ARG GRAMINE_IMAGE=gramineproject/gramine:1.9-noble
+
+FROM ${NODE_IMAGE} AS build
+# For strip: Node's binary loses its symbols, 18 MB of what is hashed at the start of an enclave.
+RUN apt-get update && apt-get install --yes --no-install-recommends binutils && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
-COPY package.json package-lock.json tsconfig.json .npmrc .taprc ./
+COPY package.json package-lock.json tsconfig.json .npmrc .taprc LICENSE ./
 RUN npm ci --ignore-scripts
 COPY src ./src
 COPY bench ./bench
 COPY build ./build
-RUN npm run build && npm prune --omit=dev --ignore-scripts
+COPY gramine ./gramine
+RUN npm run build && npm run --silent sbom > dist/sbom.json
 
-# Holds what the Node binary of node_modules links against, and is replaced by something without a shell with the enclave.
-FROM debian:bookworm-slim AS plain
+FROM build AS plain-tree
+RUN node_modules/.bin/node gramine/layout.ts plain /tree && cp dist/sbom.json /tree/app/
+
+# Knative gives its sidecar no arguments, so the policy is part of the entry point.
+FROM scratch AS plain
 LABEL org.opencontainers.image.title="postern" \
       org.opencontainers.image.description="A drop-in replacement for Knative Serving's queue-proxy (no enclave)" \
       org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=plain-tree /tree /
 WORKDIR /app
-COPY --from=build /build/node_modules ./node_modules
-COPY --from=build /build/dist ./dist
-COPY --from=build /build/package.json ./
 USER 65532:65532
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["/app/node_modules/.bin/node", "--max-semi-space-size=1", "/app/dist/src/postern.js", "proxy", "--policy", "compatible"]
+ENTRYPOINT ["/usr/bin/node", "--max-semi-space-size=1", "/app/dist/src/postern.js", "proxy", "--policy", "compatible"]
+
+FROM build AS bench-tree
+RUN node_modules/.bin/node gramine/layout.ts bench /tree && cp dist/sbom.json /tree/app/
+
+# A shell and a package manager are here: the proxies that it compares with come from the distribution.
+FROM ${DEBIAN_IMAGE} AS bench
+LABEL org.opencontainers.image.title="postern-bench" \
+      org.opencontainers.image.description="The benchmark of postern, with nginx and HAProxy beside it" \
+      org.opencontainers.image.licenses="Apache-2.0"
+RUN apt-get update && apt-get install --yes --no-install-recommends libstdc++6 nginx-light haproxy && rm -rf /var/lib/apt/lists/*
+COPY --from=bench-tree /tree/app /app
+COPY --from=bench-tree /tree/usr/bin/node /usr/bin/node
+WORKDIR /app
+USER 65532:65532
+ENTRYPOINT ["/usr/bin/node", "/app/dist/bench/postern-bench.js"]
+
+# What an operator's own enclave is made from: gramine/README.md.
+FROM build AS enclave-tree
+ARG MANIFEST_FLAGS=--edmm
+COPY policy.json /policy.json
+RUN npm run manifest -- --policy /policy.json ${MANIFEST_FLAGS} && \
+    node_modules/.bin/node gramine/layout.ts enclave /tree && cp dist/sbom.json /tree/app/
+
+# Measured and signed in the image that runs, since its libraries are part of the measurement. The key is mounted for this
+# one command, and is in no layer.
+FROM ${GRAMINE_IMAGE} AS signed
+COPY --from=enclave-tree /tree /
+RUN --mount=type=secret,id=key sh /app/sign.sh /run/secrets/key
+
+# gramine-sgx is a shell script, so there is a shell here; none of it is in the enclave.
+FROM ${GRAMINE_IMAGE} AS enclave
+LABEL org.opencontainers.image.title="postern-enclave" \
+      org.opencontainers.image.description="A queue-proxy for Knative inside an SGX enclave" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=enclave-tree /tree /
+COPY --from=signed /app/postern.manifest.sgx /app/postern.sig /app/
+WORKDIR /app
+USER 65532:65532
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["gramine-sgx", "/app/postern"]

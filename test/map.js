@@ -25,6 +25,9 @@ const special = {
     'src/engine/switch.ts',
     ...['asked', 'early', 'exchange', 'words'].map(name => `src/engine/undici/${name}.ts`),
   ],
+  'test/gramine/render.ts': ['gramine/render.ts'],
+  'test/gramine/layout.ts': ['gramine/layout.ts'],
+  'test/gramine/manifest.ts': ['gramine/manifest.ts'],
   'test/proxy/zero-bytes.ts': [],
   'test/gate/order.ts': ['src/gate/gate.ts'],
 }

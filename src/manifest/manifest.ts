@@ -134,10 +134,14 @@ export class Manifest {
     return mount.type === 'chroot' ? posix.join(mount.host, posix.relative(mount.path, path)) : undefined
   }
 
-  /** True where its bytes are measured: the file, or a directory above it, is trusted. */
+  /** True where the bytes at a path inside the enclave are measured. */
   isTrusted(inside: string): boolean {
     const host = this.hostPath(inside)
-    if (host === undefined) return false
+    return host !== undefined && this.trusts(host)
+  }
+
+  /** True where a file of the host, or a directory above it, is trusted. */
+  trusts(host: string): boolean {
     return this.trusted.some(file => file.host === host || (file.host.endsWith('/') && within(host, file.host)))
   }
 }

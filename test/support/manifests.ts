@@ -22,7 +22,6 @@ export const cleanManifest: Table = {
       '--no-addons',
       '--no-experimental-require-module',
       '/app/enclave.js',
-      'proxy',
       '--policy',
       '/app/policy.json',
     ],

@@ -41,6 +41,8 @@ const wholesale = new Set([
   '/opt',
   '/tmp',
 ])
+/** What Gramine makes itself, inside. */
+const pseudoFolders = ['/dev', '/proc', '/sys']
 const bare = (path: string): string => (path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path)
 
 /** Files inside the enclave whose bytes decide what it does. */
@@ -91,7 +93,7 @@ export const fileRules: readonly Rule[] = [
     id: 'policy-unmeasured',
     severity: 'error',
     cure: 'put "--policy", "/app/policy.json" into loader.argv: whom to trust has to be part of MRENCLAVE',
-    find: m => when(m.argv.includes('proxy') && policyOf(m) === undefined, 'loader.argv names no policy'),
+    find: m => when(scriptOf(m) !== undefined && policyOf(m) === undefined, 'loader.argv names no policy'),
   },
   {
     id: 'allowed-code',
@@ -186,6 +188,16 @@ export const fileRules: readonly Rule[] = [
         .slice(1)
         .filter(({ type, host }) => type === 'chroot' && wholesale.has(bare(host)))
         .map(({ host, path }) => `${host} of the host is mounted at ${path}`),
+  },
+  {
+    id: 'mount-pseudo',
+    severity: 'error',
+    cure: 'take it out: Gramine makes these itself, and quotes, keys and randomness come from there',
+    find: m =>
+      m.mounts
+        .slice(1)
+        .filter(({ path }) => pseudoFolders.some(folder => within(path, folder)))
+        .map(({ path, host }) => `${host} hides Gramine's own ${path}`),
   },
   {
     id: 'mount-shared',

@@ -2,7 +2,7 @@
 // before our first line runs, so whatever the host can put there is code of the host.
 
 import { requiredVariables, variables } from '../../config/variables.ts'
-import type { Manifest } from '../manifest.ts'
+import { type Manifest, pathOf } from '../manifest.ts'
 import { type Rule, told, when } from '../rule.ts'
 import { isTable } from '../toml.ts'
 
@@ -41,9 +41,10 @@ export function policyOf({ argv }: Manifest): string | undefined {
   return at >= 0 ? argv[at + 1] : argv.find(word => word.startsWith('--policy='))?.slice('--policy='.length)
 }
 
+/** Names a file of the host, as a URI. */
 const srcFile = (key: string) => (manifest: Manifest) => {
-  const file = manifest.text(key)
-  return when(file !== '' && !manifest.isTrusted(file), `${key} is ${told(file)}, which is no trusted file`)
+  const uri = manifest.text(key)
+  return when(uri !== '' && !manifest.trusts(pathOf(uri)), `${key} is ${told(uri)}, which is no trusted file`)
 }
 
 export const loaderRules: readonly Rule[] = [
@@ -56,7 +57,7 @@ export const loaderRules: readonly Rule[] = [
   {
     id: 'argv-missing',
     severity: 'error',
-    cure: 'loader.argv = ["node", …, "/app/enclave.js", "proxy", "--policy", "/app/policy.json"]',
+    cure: 'loader.argv = ["node", …, "/app/enclave.js", "--policy", "/app/policy.json"]',
     find: m => when(m.argv.length < 2 && m.text('loader.argv_src_file') === '', 'loader.argv names nothing to run'),
   },
   {

@@ -18,7 +18,8 @@ testRules(fileRules, [
   ['program-unmeasured', argv('enclave.js', '--policy', 'policy.json'), []],
   ['program-unmeasured', argv('/app/enclave.js', '--policy', 'confidential'), []],
   ['program-unmeasured', { 'libos.entrypoint': undefined, 'loader.argv': ['node'] }, []],
-  ['policy-unmeasured', argv('/app/enclave.js', 'proxy'), ['loader.argv names no policy']],
+  ['policy-unmeasured', argv('/app/enclave.js', '--quiet'), ['loader.argv names no policy']],
+  ['policy-unmeasured', { 'loader.argv': ['node'] }, []],
   [
     'allowed-code',
     allowed('/app/', '/usr/lib/libx.so.6', '/data/plugin.mjs', '/usr/bin/node', '/'),
@@ -66,6 +67,12 @@ testRules(fileRules, [
     [/^\/var\/ of the host is mounted at \/x$/],
   ],
   ['mount-wholesale', mount({ path: '/tmp', type: 'tmpfs' }), []],
+  [
+    'mount-pseudo',
+    mount({ path: '/dev/attestation', uri: 'file:/mine' }),
+    ["/mine hides Gramine's own /dev/attestation"],
+  ],
+  ['mount-pseudo', mount({ path: '/device', uri: 'file:/mine' }), []],
   ['mount-shared', mount({ path: '/shm', uri: 'dev:/dev/shm', type: 'untrusted_shm' }), ['/shm is untrusted_shm']],
   [
     'tmp-missing',

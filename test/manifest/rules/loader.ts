@@ -11,13 +11,13 @@ testRules(loaderRules, [
   ['argv-from-host', { 'loader.insecure__use_cmdline_argv': true }, ['the host writes the command line']],
   ['argv-from-host', { 'loader.insecure__use_cmdline_argv': false }, []],
   ['argv-missing', { 'loader.argv': undefined }, ['loader.argv names nothing to run']],
-  ['argv-missing', { 'loader.argv': undefined, 'loader.argv_src_file': '/app/argv' }, []],
+  ['argv-missing', { 'loader.argv': undefined, 'loader.argv_src_file': 'file:/app/argv' }, []],
   [
     'argv-file',
-    { 'loader.argv_src_file': '/tmp/argv' },
-    ['loader.argv_src_file is "/tmp/argv", which is no trusted file'],
+    { 'loader.argv_src_file': 'file:/tmp/argv' },
+    ['loader.argv_src_file is "file:/tmp/argv", which is no trusted file'],
   ],
-  ['argv-file', { 'loader.argv_src_file': '/app/policy.json' }, []],
+  ['argv-file', { 'loader.argv_src_file': 'file:/app/policy.json' }, []],
   ...[
     '--inspect',
     '--inspect-brk=0.0.0.0:9229',
@@ -47,7 +47,7 @@ testRules(loaderRules, [
   ['env-from-host', { 'loader.insecure__use_host_env': true }, [/^the host writes the environment/]],
   [
     'env-file',
-    { 'loader.env_src_file': '/var/run/secrets/tokens/env' },
+    { 'loader.env_src_file': 'file:/var/run/secrets/tokens/env' },
     [/^loader.env_src_file is .*, which is no trusted file$/],
   ],
   ...[
@@ -78,7 +78,7 @@ testRules(loaderRules, [
   ],
   ['env-missing', { 'loader.env.USER_PORT': '8080', 'loader.env.SERVING_POD': { value: 'x' } }, []],
   ['env-missing', { 'loader.env': undefined, 'loader.insecure__use_host_env': true }, []],
-  ['env-missing', { 'loader.env': undefined, 'loader.env_src_file': '/app/policy.json' }, []],
+  ['env-missing', { 'loader.env': undefined, 'loader.env_src_file': 'file:/app/policy.json' }, []],
   [
     'env-malformed',
     { 'loader.env.A': { passthrough: false }, 'loader.env.B': 5 },
