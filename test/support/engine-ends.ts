@@ -284,6 +284,27 @@ export function aborts(t: Test, subject: Subject): void {
     t.match(await client.rest(), /^HTTP\/1\.1 502 /)
   })
 
+  t.test('so is one between two chunks', async t => {
+    const { gate, converse } = await makeStand(t, subject)
+    const { client, container } = await converse('POST / HTTP/1.1\r\nHost: app\r\nTransfer-Encoding: chunked\r\n\r\n')
+    client.send('3\r\nabc\r\n')
+    await container.through('abc')
+    client.end()
+    t.match(await (await gate.next()).over(), ['failed client-body-broken', 'finished malformed 0'])
+    await container.gone()
+  })
+
+  t.test('a request behind the last answer does not cost the client that answer', async t => {
+    const { engine, converse } = await makeStand(t, subject)
+    const { client, container } = await converse(get())
+    await container.head()
+    engine.drain()
+    container.send(ok('last'))
+    client.send(get('/next'))
+    t.match(await client.rest(), /\r\n\r\nlast$/)
+    t.equal(client.fate, 'ended')
+  })
+
   const silent: [how: string, act: (container: Wire) => void, code: string][] = [
     ['closes', container => container.end(), 'upstream-closed'],
     ['resets', container => container.reset(), 'upstream-reset'],

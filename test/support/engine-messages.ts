@@ -167,6 +167,18 @@ export function framing(t: Test, subject: Subject): void {
     t.equal(seen.trailers, subject.gaps.has('request-trailers') ? '' : 'X-Sum: 7\r\n')
   })
 
+  t.test('request trailers that would mean something in a head, or are stripped, do not pass', async t => {
+    const { converse } = await makeStand(t, subject, { strip: ['x-peer'] })
+    const trailers = 'X-Sum: 7\r\nX-Forwarded-For: 6.6.6.6\r\nx_peer: 1\r\nAuthorization: b\r\n'
+    const { client, container } = await converse(
+      `POST / HTTP/1.1\r\nHost: app\r\n${chunked}\r\n1\r\na\r\n0\r\n${trailers}\r\n`,
+    )
+    const seen = await container.message()
+    t.equal(seen.trailers, subject.gaps.has('request-trailers') ? '' : 'X-Sum: 7\r\nAuthorization: b\r\n')
+    container.send(ok())
+    await client.message()
+  })
+
   t.test('a body that was announced with Expect is invited, and reaches the container', async t => {
     const { converse } = await makeStand(t, subject)
     const request = 'POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n'

@@ -91,7 +91,7 @@ export class Client implements Front {
       this.#ended = true
       return
     }
-    if (this.#exchange) this.#exchange.clientEnded(body.done || body.left <= this.#carry.length)
+    if (this.#exchange) this.#exchange.clientEnded(body.done || this.#mayHoldAll())
     else if (this.#phase === 'head' && this.asked.fields.begun) this.#refuse(badRequest)
     else this.close()
   }
@@ -255,8 +255,17 @@ export class Client implements Front {
     this.#linger()
   }
 
+  /** Where the exchange has not begun to read the body: can the rest of it be among what is held? */
+  #mayHoldAll(): boolean {
+    const { body } = this.asked
+    const held = this.#carry.length
+    return body.framing === 'length' ? body.left <= held : held > 0
+  }
+
+  /** Who did not ask for the end may have sent a next request already. */
   #leave(): void {
-    if (this.asked.body.done && this.at === this.to && this.#carry.length === 0) this.close()
+    const { asked } = this
+    if (asked.closes && asked.body.done && this.at === this.to && this.#carry.length === 0) this.close()
     else this.#linger()
   }
 

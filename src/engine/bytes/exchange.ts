@@ -210,7 +210,7 @@ export class Exchange implements Driver, Asker {
       honourOriginalHost: options.honourOriginalHost !== false,
       strip,
     })
-    this.#upload = new Upload(this.#client, asked.body, upstream.wire, up, this.#ticket)
+    this.#upload = new Upload(this.#client, asked.body, upstream.wire, up, this.#ticket, strip)
     if (this.#uninvited) this.#cancelInvitation = options.clock.after(inviteMs, () => this.#invite())
     // Sends the head, with what is there of the body.
     this.#client.advance()

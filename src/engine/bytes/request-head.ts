@@ -136,6 +136,17 @@ function writeChunked(out: Out, head: Head, gone: Gone): void {
   }
 }
 
+/**
+ * Fields behind a body. Some servers take them for fields of the head, so what means something there, or is stripped, does
+ * not pass (RFC 9110 §6.5.1).
+ */
+export function writeRequestTrailers(out: Out, trailers: Head, strip: Strip): void {
+  for (let at = 0; at < trailers.count; at++) {
+    if (trailers.id(at) !== field.other || strip.has(trailers, at)) continue
+    out.text(trailers.name(at)).text(': ').text(trailers.value(at)).text('\r\n')
+  }
+}
+
 function writeFields(out: Out, fields: readonly string[]): void {
   for (let i = 0; i + 1 < fields.length; i += 2) {
     out

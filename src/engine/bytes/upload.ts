@@ -5,6 +5,8 @@ import { Fault } from '../../base/errors.ts'
 import type { Ticket } from '../../gate/contract.ts'
 import type { Body } from './framing.ts'
 import type { Out } from './out.ts'
+import { writeRequestTrailers } from './request-head.ts'
+import type { Strip } from './strip.ts'
 import type { Wire } from './wire.ts'
 
 /** From here on a piece of body goes out where it lies; below, copying costs less. */
@@ -33,15 +35,17 @@ export class Upload {
   readonly #container: Wire
   readonly #up: Out
   readonly #ticket: Ticket | undefined
+  readonly #strip: Strip
   #gathering = false
 
   /** @param up holds the request's head, which leaves with the first bytes of the body that are there */
-  constructor(source: Source, body: Body, container: Wire, up: Out, ticket: Ticket | undefined) {
+  constructor(source: Source, body: Body, container: Wire, up: Out, ticket: Ticket | undefined, strip: Strip) {
     this.#source = source
     this.#body = body
     this.#container = container
     this.#up = up
     this.#ticket = ticket
+    this.#strip = strip
   }
 
   /** Moves on what has come. @returns why the body cannot be read, where it cannot */
@@ -91,7 +95,7 @@ export class Upload {
     this.done = true
     if (this.#body.framing !== 'chunked') return
     this.#up.text('0\r\n')
-    this.#body.trailers?.writeLines(this.#up)
+    if (this.#body.trailers) writeRequestTrailers(this.#up, this.#body.trailers, this.#strip)
     this.#up.text('\r\n')
   }
 }
