@@ -7,7 +7,7 @@ import { chooseHost, forwardedShim, type RequestRules } from '../rewrite.ts'
 import { isNormalTraceparent, normaliseTrace } from '../trace.ts'
 import type { Framing } from './framing.ts'
 import type { Head } from './head.ts'
-import { namedFields } from './named.ts'
+import { hopByHop, namedFields } from './named.ts'
 import { type FieldId, field } from './names.ts'
 import type { Out } from './out.ts'
 import type { Strip } from './strip.ts'
@@ -20,16 +20,8 @@ const look = 2
 
 const fate = new Uint8Array(64)
 for (const id of [
+  ...hopByHop,
   field.host,
-  field.connection,
-  field.proxyConnection,
-  field.keepAlive,
-  field.proxyAuthenticate,
-  field.proxyAuthorization,
-  field.te,
-  field.trailer,
-  field.transferEncoding,
-  field.upgrade,
   field.servingNamespace,
   field.servingRevision,
   field.xForwardedFor,

@@ -3,24 +3,12 @@
 
 import { reasonPhrase } from '../status.ts'
 import type { Head } from './head.ts'
-import { namedFields } from './named.ts'
+import { hopByHop, namedFields } from './named.ts'
 import { field } from './names.ts'
 import type { Out } from './out.ts'
 
-const hopByHop = new Uint8Array(64)
-for (const id of [
-  field.connection,
-  field.proxyConnection,
-  field.keepAlive,
-  field.proxyAuthenticate,
-  field.proxyAuthorization,
-  field.te,
-  field.trailer,
-  field.transferEncoding,
-  field.upgrade,
-]) {
-  hopByHop[id] = 1
-}
+const stays = new Uint8Array(64)
+for (const id of hopByHop) stays[id] = 1
 
 /** Status line, and those of the container's fields that pass. Every line is ended; the head is not. */
 export function writeResponseFields(out: Out, minor: number, head: Head): void {
@@ -33,7 +21,7 @@ export function writeResponseFields(out: Out, minor: number, head: Head): void {
   for (let at = 0; at < head.count; at++) {
     const id = head.id(at)
     // Where the body ends is not for Connection to take away.
-    const kept = id === field.contentLength ? !bare : hopByHop[id] === 0 && !named?.has(head.name(at).toLowerCase())
+    const kept = id === field.contentLength ? !bare : stays[id] === 0 && !named?.has(head.name(at).toLowerCase())
     if (kept && from < 0) from = head.lineFrom(at)
     if (kept || from < 0) continue
     out.bytes(bytes, base + from, base + head.lineFrom(at))
