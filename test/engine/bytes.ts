@@ -99,24 +99,29 @@ t.test('it says what it moves bytes with', async t => {
   }
 })
 
-t.test('a client that never reads its last answer does not hold its connection forever', async t => {
-  const { gate, clock, client } = await makeStand(
-    t,
-    { makeEngine: makeBytesEngine, gaps: new Set() },
-    {
-      order: () => ({ status: 421, headers: [], body: 'x'.repeat(16_000_000), close: true }),
-    },
-  )
-  const wire = await client()
-  wire.socket.pause()
-  wire.send('POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 9000000\r\n\r\nabc')
-  await gate.next()
-  // What the system still takes is progress; then there is none.
-  for (let tries = 0; tries < 200 && !wire.socket.destroyed && clock.pending > 0; tries++) {
-    clock.advance(10_000)
-    await new Promise(resolve => setTimeout(resolve, 2))
-  }
-  wire.socket.resume()
-  await wire.gone()
-  t.ok(wire.total < 16_000_000, `${wire.total} bytes were taken`)
-})
+for (const [how, request] of [
+  ['while it still sends', 'POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 9000000\r\n\r\nabc'],
+  ['after it has asked for the end', 'GET / HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n'],
+] as const) {
+  t.test(`a client that never reads its last answer ${how} does not hold its connection forever`, async t => {
+    const { gate, clock, client } = await makeStand(
+      t,
+      { makeEngine: makeBytesEngine, gaps: new Set() },
+      {
+        order: () => ({ status: 421, headers: [], body: 'x'.repeat(16_000_000), close: true }),
+      },
+    )
+    const wire = await client()
+    wire.socket.pause()
+    wire.send(request)
+    await gate.next()
+    // What the system still takes is progress; then there is none.
+    for (let tries = 0; tries < 200 && !wire.socket.destroyed && clock.pending > 0; tries++) {
+      clock.advance(10_000)
+      await new Promise(resolve => setTimeout(resolve, 2))
+    }
+    wire.socket.resume()
+    await wire.gone()
+    t.ok(wire.total < 16_000_000, `${wire.total} bytes were taken`)
+  })
+}

@@ -273,6 +273,14 @@ async function behaves(t: Test, { open, secure, name }: Kind, makeWire: MakeWire
     t.equal(await end, secure ? undefined : 'ECONNRESET')
   })
 
+  t.test('a reset right behind an end closes all the same', async t => {
+    const { wire, ear, other } = await start(t)
+    other.resume()
+    wire.end()
+    wire.reset()
+    t.equal(await ear.until(/closed/), 'closed undefined')
+  })
+
   t.test('nothing is told while it is paused', async t => {
     const { wire, ear, other } = await start(t)
     other.write('a')

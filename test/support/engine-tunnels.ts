@@ -250,19 +250,20 @@ export function life(t: Test, subject: Subject): void {
   })
 
   t.test('tunnels do not hold up the drain of requests, but the end of connections', async t => {
-    const { engine, client, container } = await tunnel(t, subject)
+    const { engine, gate, client, container } = await tunnel(t, subject)
+    const visit = await gate.next()
     engine.drain()
     await engine.drained()
-    let closed = false
+    let reported: readonly string[] | undefined
     const waiting = engine.closed().then(() => {
-      closed = true
+      reported = [...visit.story]
     })
     client.send('still here')
     t.equal(await container.take(10), 'still here')
-    t.equal(closed, false)
+    t.equal(reported, undefined)
     client.end()
     await waiting
-    t.equal(closed, true)
+    t.same(reported, ['responded 101', 'finished complete 0'], 'behind the last word on it')
   })
 
   t.test('the end of the last connection is told without a drain too', async t => {

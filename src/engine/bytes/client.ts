@@ -98,8 +98,9 @@ export class Client implements Front {
 
   closed(): void {
     this.#phase = 'closed'
-    this.#exchange?.clientGone()
-    this.#gone(this)
+    // A tunnel's other end may still be open: then over() says that all of this is gone.
+    if (this.#exchange) this.#exchange.clientGone()
+    else this.#gone(this)
   }
 
   // What the exchange tells.
@@ -119,7 +120,10 @@ export class Client implements Front {
   /** The exchange is over. @param last true where the connection ends with it */
   over(last: boolean): void {
     this.#exchange = undefined
-    if (this.#phase === 'closed') return
+    if (this.#phase === 'closed') {
+      this.#gone(this)
+      return
+    }
     if (last || !this.wire.writable) {
       this.#leave()
       return
@@ -142,14 +146,15 @@ export class Client implements Front {
 
   /** True where the client has had its time. */
   overdue(now: number, idleMs: number): boolean {
+    const ending = this.#phase === 'lingering' || this.#phase === 'closing'
     const { pending } = this.wire
-    if (this.#phase === 'lingering' && pending !== this.#untaken) {
+    if (ending && pending !== this.#untaken) {
       // Who is slow to take its answer has not been told to go yet.
       this.#untaken = pending
       this.#since = now
     }
     const quiet = now - this.#since
-    if (this.#phase === 'lingering') return quiet > (pending > 0 ? limits.headMs : lingerMs)
+    if (ending) return quiet > (pending > 0 ? limits.headMs : lingerMs)
     if (this.#phase === 'swallow') return quiet > limits.headMs
     if (this.#phase !== 'head') return false
     if (this.#fresh || this.asked.fields.begun) return quiet > limits.headMs
@@ -159,6 +164,7 @@ export class Client implements Front {
   /** Ends the connection once what has been written has left. */
   close(): void {
     this.#phase = 'closing'
+    this.#since = this.#shared.options.clock.monotonic()
     this.wire.close()
   }
 

@@ -102,8 +102,8 @@ export class StreamWire implements Wire {
   }
 }
 
-/** On TLS the missing close_notify says the same as a reset. */
+/** On TLS the missing close_notify says the same as a reset. Node cannot reset while our own end is on its way. */
 export function resetSocket(socket: Socket): void {
-  if ('encrypted' in socket) socket.destroy()
+  if ('encrypted' in socket || socket.writableEnded) socket.destroy()
   else socket.resetAndDestroy()
 }
