@@ -349,6 +349,30 @@ async function behaves(t: Test, { open, secure, name }: Kind, makeWire: MakeWire
     t.ok((await sent.done) === Buffer.concat(pieces).toString('latin1'), 'every byte as it came')
   })
 
+  t.test('what came from a wire that is gone stays as it was told, whoever reads into memory next', async t => {
+    const from = await start(t)
+    const to = await start(t)
+    to.other.pause()
+    let given = 0
+    from.ear.hear = chunk => {
+      given += chunk.length
+      to.wire.give(chunk)
+      to.wire.keepFrom(from.wire)
+    }
+    const sent = pieces.slice(0, 64)
+    for (const piece of sent) from.other.write(piece)
+    from.other.end()
+    await from.ear.until(/ended/)
+    from.wire.close()
+    await from.ear.until(/closed/)
+    t.equal(given, 4 * mib)
+    const next = await start(t)
+    next.other.write(Buffer.alloc(4 * mib, '!'))
+    await next.ear.all(4 * mib)
+    to.wire.end()
+    t.ok((await drain(to.other).done) === Buffer.concat(sent).toString('latin1'), 'every byte as it came')
+  })
+
   if (!name.startsWith('accepted')) return
 
   t.test('bytes that came before the wire was made are told first', async t => {

@@ -74,6 +74,7 @@ class HandleWire implements Wire {
     socket.on('close', () => {
       intake.tell()
       this.ear.closed(this.#error)
+      intake.release()
     })
   }
 

@@ -29,6 +29,9 @@ interface Listener {
   bytes(chunk: Buffer): void
 }
 
+/** In the place of memory that was given back. */
+const nothing = Buffer.alloc(0)
+
 export class Intake implements OnReadOpts {
   /** Who hears of what comes; read at each time. */
   wire: { readonly ear: Listener } | undefined
@@ -88,10 +91,22 @@ export class Intake implements OnReadOpts {
    */
   keep(): Buffer<ArrayBuffer> | undefined {
     const kept = this.#target
+    if (kept === nothing) return undefined
     if (kept === this.#large) this.#large = undefined
     else if (kept === this.#small) this.#small = spare.small.pop() ?? Buffer.allocUnsafeSlow(smallBlock)
     else return undefined
     return this.#lent ? undefined : kept
+  }
+
+  /** The connection is gone, and with it whatever read into its memory: another one may have that. */
+  release(): void {
+    this.wire = undefined
+    this.#wanted = 0
+    giveBack(this.#small)
+    if (this.#large) giveBack(this.#large)
+    this.#small = nothing
+    this.#large = undefined
+    this.#target = nothing
   }
 
   /** @param bytes that are to come and wanted in large pieces */

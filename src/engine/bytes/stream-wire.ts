@@ -34,6 +34,7 @@ export class StreamWire implements Wire {
     socket.on('close', () => {
       intake?.tell()
       this.ear.closed(this.#error)
+      intake?.release()
     })
   }
 

@@ -146,3 +146,22 @@ t.test('a block that Node reads into next is nobody else, though what stands in 
   for (const block of kept.splice(0)) if (block) giveBack(block)
   t.notOk(overlap(other.next, reader.next))
 })
+
+t.test('memory of a connection that is gone is the next one’s, and once only', async t => {
+  const reader = new Reader()
+  reader.intake.gather(100 * kib)
+  reader.read('a', 1)
+  reader.read('b', 16 * kib)
+  const large = reader.next
+  reader.intake.tell()
+  reader.intake.release()
+  t.equal(reader.intake.keep(), undefined)
+  t.equal(reader.intake.buffer().length, 0, 'nothing is read into what was given back')
+  await settled()
+  t.same(reader.lengths, [1, 16 * kib], 'and nothing is told any more')
+  const [second, third] = [new Reader(), new Reader()]
+  t.notOk(overlap(second.next, third.next))
+  second.intake.gather(100 * kib)
+  second.read('c', 1)
+  t.equal(second.next.buffer, large.buffer)
+})
