@@ -39,6 +39,23 @@ for (const [name, makeEngine] of [
     t.equal((await client.message()).body, 'hello')
   })
 
+  t.test(`${name}: a container of HTTP/1.0 keeps its connection where it says so and does not say close`, async t => {
+    const { backend, converse } = await makeStand(t, { makeEngine, gaps: new Set() })
+    const { client, container } = await converse(get('/1'))
+    for (const [options, next] of [
+      ['keep-alive', '/2'],
+      ['keep-alive, close', '/3'],
+    ]) {
+      await container.head()
+      container.send(`HTTP/1.0 200 OK\r\nConnection: ${options}\r\nContent-Length: 0\r\n\r\n`)
+      await client.message()
+      client.send(get(next))
+    }
+    const other = await backend.next()
+    t.equal((await other.head()).line, 'GET /3 HTTP/1.1')
+    t.equal(backend.wires.length, 2, 'and /2 came on the first')
+  })
+
   t.test(`${name}: a client that waits to be asked for its body is asked after a second of silence`, async t => {
     const { clock, gate, converse } = await makeStand(t, { makeEngine, gaps: new Set() })
     const { client, container } = await converse(

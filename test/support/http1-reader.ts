@@ -61,8 +61,11 @@ export interface ReadBody {
   readonly length: number
 }
 
-const sizeLine = /^([0-9A-Fa-f]+)[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/
-const sizeLineBegun = /^(?:[0-9A-Fa-f]+[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r?)?$/
+const quoted = String.raw`"(?:[\t !#-[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*`
+const sizeDigits = String.raw`([0-9A-Fa-f]+)[ \t]*`
+const extensions = String.raw`;(?:[\t !#-~\x80-\xff]|${quoted}")*`
+const sizeLine = new RegExp(`^${sizeDigits}(?:${extensions})?$`)
+const sizeLineBegun = new RegExp(String.raw`^(?:${sizeDigits}(?:(?:${extensions})?\r?|${extensions}${quoted}\\?))?$`)
 const forbidden = ['content-length', 'transfer-encoding', 'trailer', 'host', 'connection']
 
 /** What a chunked body comes to. */

@@ -66,7 +66,8 @@ export class Asked implements RequestHead {
     this.version = fields.minor === 0 ? '1.0' : '1.1'
     this.path = parsed.path === this.target ? undefined : parsed.path
     this.authority = parsed.authority
-    this.closes = this.version === '1.0' ? !fields.hasOption('keep-alive') : fields.hasOption('close')
+    // Close wins (RFC 9112 §9.3), though Go's server keeps a connection of HTTP/1.0 that asks for both.
+    this.closes = fields.hasOption('close') || (this.version === '1.0' && !fields.hasOption('keep-alive'))
     this.expects = this.#expectation()
     this.token = this.#switch(upgrades)
     return undefined

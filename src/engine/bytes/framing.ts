@@ -20,6 +20,8 @@ const lf = 0x0a
 const tab = 0x09
 const space = 0x20
 const semicolon = 0x3b
+const quote = 0x22
+const backslash = 0x5c
 
 // Where the machine stands.
 const ended = 0
@@ -34,6 +36,8 @@ const chunkReturn = 8
 const chunkLineFeed = 9
 const inTrailers = 10
 const untilClose = 11
+const inQuoted = 12
+const inQuotedPair = 13
 
 export class Body {
   framing: Framing = 'none'
@@ -136,9 +140,9 @@ export class Body {
       case afterSize:
         return this.#endOfSize(byte)
       case inExtension:
-        if (byte === cr) this.#state = sizeLineFeed
-        else if ((byte < space && byte !== tab) || byte === 0x7f) return false
-        return ++this.#line < maxSizeLine
+      case inQuoted:
+      case inQuotedPair:
+        return this.#extension(byte) && ++this.#line < maxSizeLine
       case sizeLineFeed:
         if (byte !== lf) return false
         if (this.#left > 0) this.#state = inChunk
@@ -159,6 +163,17 @@ export class Body {
     else if (byte === space || byte === tab) this.#state = afterSize
     else return false
     return ++this.#line < maxSizeLine
+  }
+
+  /** A quoted value ends in its line: there are readers that look for its end behind that. */
+  #extension(byte: number): boolean {
+    const state = this.#state
+    if (byte === cr) this.#state = sizeLineFeed
+    else if ((byte < space && byte !== tab) || byte === 0x7f) return false
+    else if (state === inQuotedPair) this.#state = inQuoted
+    else if (byte === quote) this.#state = state === inQuoted ? inExtension : inQuoted
+    else if (byte === backslash && state === inQuoted) this.#state = inQuotedPair
+    return byte !== cr || state === inExtension
   }
 
   #beginTrailers(): void {

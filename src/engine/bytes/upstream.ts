@@ -209,5 +209,5 @@ export class Upstream implements Ear {
 
 /** Whether the container keeps the connection (RFC 9112 §9.3). */
 function lasts(head: Head): boolean {
-  return head.minor === 0 ? head.hasOption('keep-alive') : !head.hasOption('close')
+  return !head.hasOption('close') && (head.minor > 0 || head.hasOption('keep-alive'))
 }

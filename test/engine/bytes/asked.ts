@@ -79,6 +79,7 @@ t.test('HTTP/1.0 needs no Host, and closes unless it says otherwise', async t =>
   t.equal(problem, undefined)
   t.match(old, { version: '1.0', closes: true })
   t.equal(asked('GET / HTTP/1.0', ['Connection: Keep-Alive']).closes, false)
+  t.equal(asked('GET / HTTP/1.0', ['Connection: keep-alive, close']).closes, true)
   t.equal(asked('GET / HTTP/1.1', [host, 'Connection: x, CLOSE']).closes, true)
   t.match(asked('GET / HTTP/1.7'), { version: '1.1', closes: false })
 })

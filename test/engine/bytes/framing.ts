@@ -112,6 +112,7 @@ const bodies: [name: string, text: string, data: string, trailers?: string[]][] 
   ['leading zeros', '0005\r\nhello\r\n000\r\n\r\n', 'hello'],
   ['data that looks like framing', '9\r\n\r\n0\r\n\r\n\r\n\r\n0\r\n\r\n', '\r\n0\r\n\r\n\r\n'],
   ['extensions', '5;a=b;c="d e"\r\nhello\r\n0;x\r\n\r\n', 'hello'],
+  ['quotes in quotes', '5;a="\\"b\\\\";c\r\nhello\r\n0;d=""\r\n\r\n', 'hello'],
   ['white space behind a size', '5 \t;a\r\nhello\r\n0 \r\n\r\n', 'hello'],
   ['trailers', '1\r\nx\r\n0\r\nA: 1\r\nb:2\r\n\r\n', 'x', ['A', '1', 'b', '2']],
 ]
@@ -141,6 +142,10 @@ const broken: [name: string, text: string][] = [
   ['a bare carriage return in an extension', '5;a\rb\r\nhello\r\n'],
   ['a control character in an extension', '5;\x01\r\nhello\r\n'],
   ['DEL in an extension', '5;\x7f\r\nhello\r\n'],
+  ['a quote that its line does not end', '5;a="b\r\nhello\r\n0\r\n\r\n'],
+  ['a quote whose end is quoted', '5;a="b\\"\r\nhello\r\n0\r\n\r\n'],
+  ['a line end that is quoted', '5;a="b\\\r\nhello\r\n0\r\n\r\n'],
+  ['a control character in quotes', '5;a="\x01"\r\nhello\r\n'],
   ['more data than the size', '5\r\nhello!\r\n0\r\n\r\n'],
   ['less data than the size', '5\r\nhell\r\n0\r\n\r\n'],
   ['a bare line feed behind the data', '5\r\nhello\n0\r\n\r\n'],

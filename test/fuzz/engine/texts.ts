@@ -97,7 +97,7 @@ export function headText(random: Random, kind: Kind): string {
   return random.oneIn(3) ? text + random.text(random.below(20)) : text
 }
 
-const extensions = ['', '', '', ';a', ';a=b', ' ;a="b c"', ' ', ';\xe9', ';']
+const extensions = ['', '', '', ';a', ';a=b', ' ;a="b c"', ';a="\\"\\\\"', ' ', ';\xe9', ';']
 
 /** A chunked body of these pieces, ended. */
 export function chunksText(random: Random, pieces: readonly string[], trailers = ''): string {
