@@ -1,5 +1,5 @@
-// The role `proxy` as it runs in an enclave: the bytes engine alone, one policy from a file that is measured with it, no
-// other verb, and nothing synthetic: a policy that trusts such evidence does not start here.
+// The role `proxy` as it runs in an enclave: the bytes engine alone, one policy from a file that is measured with it (and
+// what its signers add), no other verb, and nothing synthetic: a policy that trusts such evidence does not start here.
 
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -7,7 +7,7 @@ import { Fault } from './base/errors.ts'
 import { freezePrototypes } from './base/frozen.ts'
 import { loadPolicyFile } from './config/policy.ts'
 import { makeBytesEngine } from './engine/bytes.ts'
-import { type ProxyParts, runProcess, runProxy, startUp } from './process.ts'
+import { fromHost, type ProxyParts, runProcess, runProxy, startUp } from './process.ts'
 import { startProxy } from './proxy/proxy.ts'
 
 const usage = 'usage: enclave.js --policy FILE'
@@ -16,7 +16,7 @@ const usage = 'usage: enclave.js --policy FILE'
 export function runEnclave(syntheticTee?: ProxyParts['syntheticTee']): void {
   const start = startUp()
   runProcess(async () => {
-    const policy = loadPolicyFile(policyFile(process.argv.slice(2)), path => readFileSync(path))
+    const policy = loadPolicyFile(policyFile(process.argv.slice(2)), path => readFileSync(path), fromHost())
     await runProxy(policy, start, async () => ({ startProxy, makeEngine: makeBytesEngine, syntheticTee }))
     freezePrototypes()
   })

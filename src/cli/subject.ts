@@ -55,7 +55,7 @@ export interface LoadedPolicy {
 
 /** @throws Fault 'policy-invalid' */
 export function readPolicyOf(nameOrFile: string, io: Io): LoadedPolicy {
-  const { policy, digest } = loadPolicy(nameOrFile, io.readFile)
+  const { policy, digest } = loadPolicy(nameOrFile, io.readFile, { kind: 'later' })
   return { policy, digest: Buffer.from(digest).toString('hex') }
 }
 
