@@ -13,7 +13,9 @@ t.test('a file up to its bound', async t => {
 })
 
 t.test('a file without end, and one that says it has no bytes', async t => {
-  t.throws(() => readBounded('/dev/zero', 100_000, 'policy-invalid'), { message: 'want at most 100000 bytes, got more' })
+  t.throws(() => readBounded('/dev/zero', 100_000, 'policy-invalid'), {
+    message: 'want at most 100000 bytes, got more',
+  })
   t.match(Buffer.from(readBounded('/proc/self/status', 100_000, 'policy-invalid') ?? []).toString(), /^Name:/)
 })
 

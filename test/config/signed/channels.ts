@@ -1,6 +1,6 @@
 import t from 'tap'
-import { findSigned } from '../../../src/config/signed/channels.ts'
 import { Fault } from '../../../src/base/errors.ts'
+import { findSigned } from '../../../src/config/signed/channels.ts'
 
 const token = 'aaa.bbb-_9.ccc'
 const all = ['podinfo', 'rootCa', 'configMap'] as const

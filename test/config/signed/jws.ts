@@ -22,16 +22,17 @@ t.test('the payload, and whose it is', async t => {
 })
 
 t.test('the payload is not read before its signature was verified', async t => {
-  t.same(verifyJws(tokenOf(ops, header(), 'no JSON \u0000'), keys).payload, new Uint8Array(Buffer.from('no JSON \u0000')))
+  t.same(
+    verifyJws(tokenOf(ops, header(), 'no JSON \u0000'), keys).payload,
+    new Uint8Array(Buffer.from('no JSON \u0000')),
+  )
 })
 
 /** With the signature that the first key makes over whatever stands there. */
 const resigned = (first: string, second = base64url(payload)) =>
   `${first}.${second}.${base64url(signatureOf(ops, `${first}.${second}`))}`
 
-const publicPem = Buffer.from(
-  `-----BEGIN PUBLIC KEY-----\n${ops.jwk.x}\n-----END PUBLIC KEY-----\n`,
-)
+const publicPem = Buffer.from(`-----BEGIN PUBLIC KEY-----\n${ops.jwk.x}\n-----END PUBLIC KEY-----\n`)
 const hmac = (key: string | Buffer): string => {
   const input = `${base64url(header({ alg: 'HS256' }))}.${base64url(payload)}`
   return `${input}.${createHmac('sha256', key).update(input).digest('base64url')}`
@@ -51,7 +52,11 @@ const refused: [name: string, token: string, reason: RegExp][] = [
   ['trailing bytes', `${good}AA`, /^the signature is not by the key/],
   ['padding', `${head}=.${body}.${tail}`, /^header: not base64url/],
   ['base64', `${head}.${body.replace(/.$/, '+')}.${tail}`, /^payload: not base64url/],
-  ['another spelling of the same bytes', `${head}.${body}.${tail.slice(0, -1)}${next(tail)}`, /^signature: not base64url/],
+  [
+    'another spelling of the same bytes',
+    `${head}.${body}.${tail.slice(0, -1)}${next(tail)}`,
+    /^signature: not base64url/,
+  ],
   ['too many bytes', resigned(base64url(header()), 'A'.repeat(maxTokenBytes)), /^want at most 65536 bytes, got 65\d+/],
   ['alg none', `${base64url(header({ alg: 'none' }))}.${body}.${tail}`, /^alg: want "ES256".*got "none"/],
   ['alg none, without a signature', `${base64url(header({ alg: 'none' }))}.${body}.`, /^want a JWS/],
@@ -63,19 +68,35 @@ const refused: [name: string, token: string, reason: RegExp][] = [
   ['EdDSA for a P-256 key', resigned(base64url(header({ alg: 'EdDSA' }))), /^alg: want "ES256".*got "EdDSA"/],
   ['ES256 for an Ed25519 key', resigned(base64url(header({ kid: 'dev-1' }))), /^alg: want "EdDSA".*got "ES256"/],
   ['no alg', resigned(base64url('{"kid":"ops-1","typ":"postern-policy+jws"}')), /^header: want exactly alg, kid, typ/],
-  ['alg twice', resigned(base64url(header().replace('{', '{"alg":"none",'))), /^header: not JSON: .*member "alg" twice/],
+  [
+    'alg twice',
+    resigned(base64url(header().replace('{', '{"alg":"none",'))),
+    /^header: not JSON: .*member "alg" twice/,
+  ],
   ['an alg that is a list', resigned(base64url(header({ alg: ['ES256'] }))), /^header: want alg and kid as strings/],
   ['another type', resigned(base64url(header({ typ: 'JWT' }))), /^typ: want "postern-policy\+jws", got "JWT"/],
   ['no type', resigned(base64url(header({ typ: undefined }))), /^header: want exactly alg, kid, typ, got alg, kid/],
-  ['crit', resigned(base64url(header({ crit: ['exp'], exp: 1 }))), /^header: want exactly .*got alg, crit, exp, kid, typ/],
+  [
+    'crit',
+    resigned(base64url(header({ crit: ['exp'], exp: 1 }))),
+    /^header: want exactly .*got alg, crit, exp, kid, typ/,
+  ],
   ['a key of its own', resigned(base64url(header({ jwk: ops.jwk }))), /^header: want exactly .*jwk/],
   ['a place for a key', resigned(base64url(header({ jku: 'https://evil.example' }))), /^header: want exactly .*jku/],
   ['a certificate', resigned(base64url(header({ x5c: ['AA=='] }))), /^header: want exactly .*x5c/],
   ['an unencoded payload', resigned(base64url(header({ b64: false, crit: ['b64'] }))), /^header: want exactly .*b64/],
   ['a compressed payload', resigned(base64url(header({ zip: 'DEF' }))), /^header: want exactly .*zip/],
-  ['an unknown key', tokenOf(dev, headerOf(dev, 'ops-9'), payload), /^kid: want a signer of the base policy \(ops-1, dev-1\), got "ops-9"/],
+  [
+    'an unknown key',
+    tokenOf(dev, headerOf(dev, 'ops-9'), payload),
+    /^kid: want a signer of the base policy \(ops-1, dev-1\), got "ops-9"/,
+  ],
   ['an inherited key', resigned(base64url(header({ kid: 'constructor' }))), /^kid: want a signer/],
-  ['a stranger under a known name', tokenOf(p256Key(), header(), payload), /^the signature is not by the key of "ops-1"/],
+  [
+    'a stranger under a known name',
+    tokenOf(p256Key(), header(), payload),
+    /^the signature is not by the key of "ops-1"/,
+  ],
   ['another signer under that name', tokenOf(dev, headerOf(dev, 'ops-1'), payload), /^alg: want "ES256"/],
   ['a header that is a list', resigned(base64url('["alg","kid","typ"]')), /^header: want exactly/],
   ['a header that is null', resigned(base64url('null')), /^header: want exactly .*got none/],
@@ -84,7 +105,11 @@ const refused: [name: string, token: string, reason: RegExp][] = [
   ['a header with a byte order mark', resigned(base64url(`\ufeff${header()}`)), /^header: not JSON/],
   ['another payload', `${head}.${base64url('{"a":2}')}.${tail}`, /^the signature is not by the key/],
   ['another header', `${base64url(`${header()} `)}.${body}.${tail}`, /^the signature is not by the key/],
-  ['a signature in DER', `${head}.${body}.${base64url(sign('sha256', Buffer.from(`${head}.${body}`), ops.privateKey))}`, /^the signature is not by the key/],
+  [
+    'a signature in DER',
+    `${head}.${body}.${base64url(sign('sha256', Buffer.from(`${head}.${body}`), ops.privateKey))}`,
+    /^the signature is not by the key/,
+  ],
   ['a signature of zeros', `${head}.${body}.${base64url(new Uint8Array(64))}`, /^the signature is not by the key/],
 ]
 for (const [name, token, reason] of refused) {

@@ -1,6 +1,16 @@
 import t from 'tap'
 import { covers, openSigned, type Signer } from '../../../src/config/signed/payload.ts'
-import { cart, ed25519Key, headerOf, noon, p256Key, payloadOf, type Said, signedBy, tokenOf } from '../../support/signed.ts'
+import {
+  cart,
+  ed25519Key,
+  headerOf,
+  noon,
+  p256Key,
+  payloadOf,
+  type Said,
+  signedBy,
+  tokenOf,
+} from '../../support/signed.ts'
 
 const ops = p256Key()
 const dev = ed25519Key()
@@ -46,8 +56,10 @@ const start = Date.parse('2026-03-01T11:00:00Z')
 const end = Date.parse('2026-03-08T11:00:00Z')
 t.test('it counts from nbf on, and up to exp', async t => {
   for (const at of [start, noon, end - 1]) t.equal(open({}, at).facts.serial, 17)
-  for (const at of [start - 1, 0, -1, -8.7e15]) t.throws(() => open({}, at), { message: /^nbf: .*not yet: the clock says/ })
-  for (const at of [end, end + 1, 8.7e15]) t.throws(() => open({}, at), { message: /^exp: it expired at 2026-03-08T11:00:00/ })
+  for (const at of [start - 1, 0, -1, -8.7e15])
+    t.throws(() => open({}, at), { message: /^nbf: .*not yet: the clock says/ })
+  for (const at of [end, end + 1, 8.7e15])
+    t.throws(() => open({}, at), { message: /^exp: it expired at 2026-03-08T11:00:00/ })
   for (const at of [Number.NaN, Number.POSITIVE_INFINITY]) t.throws(() => open({}, at), { code: 'policy-invalid' })
 })
 
@@ -61,9 +73,21 @@ const refused: [name: string, said: Said, reason: RegExp][] = [
   ['no service', { service: undefined }, /^\/service: want this key/],
   ['a service that is no SPIFFE ID', { service: 'cart' }, /^\/service: want spiffe:/],
   ['a service with more behind it', { service: `${cart}/proxy` }, /^\/service: want spiffe:/],
-  ['a service of another namespace', { service: 'spiffe://c1.example.org/ns/bank/svc/cart' }, /^service: "ops-1" signs for .*not for spiffe:\/\/c1\.example\.org\/ns\/bank/],
-  ['a service of another cluster', { service: 'spiffe://c2.example.org/ns/shop/svc/cart' }, /^service: "ops-1" signs for/],
-  ['a namespace that begins alike', { service: 'spiffe://c1.example.org/ns/shop-2/svc/cart' }, /^service: "ops-1" signs for/],
+  [
+    'a service of another namespace',
+    { service: 'spiffe://c1.example.org/ns/bank/svc/cart' },
+    /^service: "ops-1" signs for .*not for spiffe:\/\/c1\.example\.org\/ns\/bank/,
+  ],
+  [
+    'a service of another cluster',
+    { service: 'spiffe://c2.example.org/ns/shop/svc/cart' },
+    /^service: "ops-1" signs for/,
+  ],
+  [
+    'a namespace that begins alike',
+    { service: 'spiffe://c1.example.org/ns/shop-2/svc/cart' },
+    /^service: "ops-1" signs for/,
+  ],
   ['an older serial', { serial: 16 }, /^serial: want at least 17 from "ops-1", got 16: an older policy/],
   ['a negative serial', { serial: -1 }, /^\/serial: want an integer/],
   ['a serial that is a text', { serial: '17' }, /^\/serial: want an integer/],
@@ -75,10 +99,22 @@ const refused: [name: string, said: Said, reason: RegExp][] = [
   ['a life that is too long', { exp: start / 1000 + 2_592_001 }, /^exp: want a life of 1 to 2592000 s/],
   ['no grant', { grant: undefined }, /^\/grant: want this key/],
   ['a grant that is a list', { grant: [] }, /^\/grant: want an object/],
-  ['a grant of what the signer may not', { grant: { 'limits.concurrency': 1 } }, /^grant: "ops-1" may set service, hosts, peers\.app\.enclaves, not limits\.concurrency/],
-  ['a grant of what nobody may', { grant: { 'inbound.plaintext': 'serve', 'upstream.mode': 'plaintext' } }, /not inbound\.plaintext, upstream\.mode/],
+  [
+    'a grant of what the signer may not',
+    { grant: { 'limits.concurrency': 1 } },
+    /^grant: "ops-1" may set service, hosts, peers\.app\.enclaves, not limits\.concurrency/,
+  ],
+  [
+    'a grant of what nobody may',
+    { grant: { 'inbound.plaintext': 'serve', 'upstream.mode': 'plaintext' } },
+    /not inbound\.plaintext, upstream\.mode/,
+  ],
   ['a grant of a whole part', { grant: { peers: {} } }, /^grant: "ops-1" may set .*not peers/],
-  ['a grant of a prototype', { grant: JSON.parse('{"__proto__":{"hosts":[]}}') }, /^\/grant\/__proto__: want a dotted policy path/],
+  [
+    'a grant of a prototype',
+    { grant: JSON.parse('{"__proto__":{"hosts":[]}}') },
+    /^\/grant\/__proto__: want a dotted policy path/,
+  ],
   ['a grant of a constructor', { grant: { constructor: 1 } }, /^\/grant\/constructor: want a dotted policy path/],
   ['another key', { kid: 'ops-1' } as Said, /^\/kid: want no such key/],
 ]
