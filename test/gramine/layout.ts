@@ -50,6 +50,7 @@ t.test('plain: the program, what it needs, and nothing to look around with', asy
   for (const path of [
     '/tmp',
     '/etc/podinfo',
+    '/etc/postern',
     '/var/lib/knative/certs',
     '/var/run/secrets/tokens',
     '/var/run/secrets/kubernetes.io/serviceaccount',
