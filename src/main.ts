@@ -100,6 +100,7 @@ async function run(command: Parsed): Promise<void> {
   process.exitCode = await verb.run(command, {
     readFile: path => readFileSync(path),
     write: text => process.stdout.write(text),
+    warn: text => process.stderr.write(text),
     now: () => systemClock.now(),
   })
 }

@@ -12,7 +12,7 @@ import { type Observed, type PolicyDocument, policyShape } from './policy-shape.
 import { type Complaint, told, unfit } from './shape.ts'
 import { applySigned, type Base } from './signed/apply.ts'
 import { findSigned, type HostSide } from './signed/channels.ts'
-import type { Delivered, SignedFacts, SignedPolicy } from './signed/payload.ts'
+import type { Delivered, SignedFacts, SignedPolicy, Signer } from './signed/payload.ts'
 
 export type TlsVersion = 'TLSv1.2' | 'TLSv1.3'
 
@@ -57,7 +57,13 @@ export interface Policy {
   /** What may be remembered of a request; ['*']: anything. */
   readonly observe: readonly Observed[]
   /** Undefined where nobody may sign a part of it. */
-  readonly signed: { readonly required: boolean; readonly part: SignedFacts | undefined } | undefined
+  readonly signed:
+    | {
+        readonly required: boolean
+        readonly signers: readonly Omit<Signer, 'jwk'>[]
+        readonly part: SignedFacts | undefined
+      }
+    | undefined
   /** DER of the root of synthetic evidence. */
   readonly dangerSyntheticRoot: Uint8Array | undefined
 }
@@ -245,9 +251,14 @@ function build(document: PolicyDocument, trust: Trust, part: SignedFacts | undef
       maxAgeMs: document.collateral.maxAgeSeconds * 1000,
     },
     observe: document.observe.allow,
-    signed: document.signed.signers.length > 0 ? { required: document.signed.required, part } : undefined,
+    signed: signedOf(document, part),
     dangerSyntheticRoot: dangerSyntheticRoot && new Uint8Array(dangerSyntheticRoot[0].raw),
   }
+}
+
+function signedOf({ signed }: PolicyDocument, part: SignedFacts | undefined): Policy['signed'] {
+  if (signed.signers.length === 0) return undefined
+  return { required: signed.required, signers: signed.signers.map(({ jwk: _, ...signer }) => signer), part }
 }
 
 /** Every danger switch that is on, as dotted paths. Found by name, so that a new one cannot be forgotten here. */

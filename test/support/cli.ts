@@ -9,24 +9,30 @@ export interface Answer {
   /** 64 for a usage fault, 1 for any other. */
   readonly code: number
   readonly text: string
+  /** What stood beside the output. */
+  readonly warnings: string
 }
 
 export async function command(line: readonly string[], now = 0): Promise<Answer> {
   let text = ''
+  let warnings = ''
   const io = {
     readFile: (path: string) => readFileSync(path),
     write: (more: string) => {
       text += more
     },
+    warn: (more: string) => {
+      warnings += more
+    },
     now: () => now,
   }
   try {
     const parsed = parseCommand(line, evidenceVerbs)
-    if (!('values' in parsed)) return { code: 0, text: 'text' in parsed ? parsed.text : '' }
+    if (!('values' in parsed)) return { code: 0, text: 'text' in parsed ? parsed.text : '', warnings }
     const verb = evidenceVerbs.find(each => each.name === parsed.verb)
-    return { code: (await verb?.run(parsed, io)) ?? 70, text }
+    return { code: (await verb?.run(parsed, io)) ?? 70, text, warnings }
   } catch (error) {
     if (!(error instanceof Fault)) throw error
-    return { code: error.code === 'usage' ? 64 : 1, text: text + error.message }
+    return { code: error.code === 'usage' ? 64 : 1, text: text + error.message, warnings }
   }
 }
