@@ -22,14 +22,15 @@ export function runEnclave(syntheticTee?: ProxyParts['syntheticTee']): void {
   })
 }
 
-/** @throws Fault 'usage' for anything but `--policy FILE` */
-function policyFile(args: string[]): string {
-  let path: string | undefined
+/** @throws Fault 'usage' for anything but one `--policy FILE` */
+export function policyFile(args: string[]): string {
+  let paths: string[] | undefined
   try {
-    path = parseArgs({ args, options: { policy: { type: 'string' } }, strict: true }).values.policy
+    paths = parseArgs({ args, options: { policy: { type: 'string', multiple: true } }, strict: true }).values.policy
   } catch (cause) {
     throw new Fault('usage', usage, { cause })
   }
-  if (path === undefined) throw new Fault('usage', usage)
+  const [path, another] = paths ?? []
+  if (path === undefined || another !== undefined) throw new Fault('usage', usage)
   return path
 }

@@ -1,5 +1,6 @@
 // What an importer makes of somebody else's policy: sets of enclaves, and everything that it could not carry over. Where
-// two formats differ, what is written accepts no more than what was read; what is narrower by that is listed.
+// two formats differ, what is written accepts no more than what was read, and what is narrower by that is listed. Debug
+// enclaves aside: a policy that takes them takes others too, which prove more.
 
 import { type TcbProfile, takes, tcbProfiles } from '../../attest/tcb-policy.ts'
 import { Fault } from '../../base/errors.ts'

@@ -62,12 +62,17 @@ function packageOf(name: string, given: JsonObject, notCarried: Left[]): Written
     leave('', enclave)
     return undefined
   }
+  const statuses = texts(member(given, 'AcceptedTCBStatuses'))
+  if (statuses.length > 0 && !statuses.includes('UpToDate')) {
+    leave('', 'it refuses platforms that are UpToDate, and every profile accepts them')
+    return undefined
+  }
   for (const each of Object.keys(given)) {
     if (!fields.includes(each.toLowerCase())) leave(`.${each}`, 'it has no counterpart in a policy')
   }
   const debug = member(given, 'Debug') === true
   if (debug) leave('.Debug', 'MarbleRun then wants a debug enclave; dangerAllowDebug takes others too. Take it out')
-  return { enclaves: [enclave], tcb: tcbOf(given, leave), ...(debug && { dangerAllowDebug: true as const }) }
+  return { enclaves: [enclave], tcb: tcbOf(given, statuses, leave), ...(debug && { dangerAllowDebug: true as const }) }
 }
 
 /** The entry, or why there is none. */
@@ -86,8 +91,11 @@ function enclaveOf(given: JsonObject): WrittenEnclave | string {
   return { mrsigner: signer.toLowerCase(), isvProdId: product, minIsvSvn: version }
 }
 
-function tcbOf(given: JsonObject, leave: (what: string, why: string) => void): NonNullable<WrittenPeer['tcb']> {
-  const statuses = texts(member(given, 'AcceptedTCBStatuses'))
+function tcbOf(
+  given: JsonObject,
+  statuses: readonly string[],
+  leave: (what: string, why: string) => void,
+): NonNullable<WrittenPeer['tcb']> {
   const advisories = texts(member(given, 'AcceptedAdvisories'))
   if (statuses.length === 0) {
     leave('.AcceptedTCBStatuses', 'without them MarbleRun has a default of its own; here the profile is "strict"')
@@ -95,7 +103,6 @@ function tcbOf(given: JsonObject, leave: (what: string, why: string) => void): N
   }
   const { profile, left } = profileWithin(statuses)
   if (left.length > 0) leave(`.AcceptedTCBStatuses ${left.join(', ')}`, `the profile "${profile}" refuses them`)
-  if (!statuses.includes('UpToDate')) leave('.AcceptedTCBStatuses', 'every profile also accepts UpToDate')
   if (profile !== 'swHardeningOk') {
     if (advisories.length > 0) leave('.AcceptedAdvisories', `the profile "${profile}" looks at none`)
     return { profile }
