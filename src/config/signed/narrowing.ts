@@ -76,7 +76,7 @@ const enclavesCovered = (base: Enclaves, effective: Enclaves): boolean =>
   effective.every(entry => base.some(each => covered(each, entry)))
 
 export const narrowings: readonly Narrowing[] = [
-  row('service', 'the same, or any of the signer’s where the base names none', same, none),
+  row('service', 'the same; any that its signer may where the base names none', same, none),
   row('hosts', 'some of them; any where the base names none', anyOrWithin),
   row('limits.concurrency', 'at most', atMost),
   row('inbound.strip', 'all of them, and more', (base: Texts, effective: Texts) => within(effective, base)),
