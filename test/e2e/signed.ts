@@ -1,6 +1,7 @@
 // A signed policy on its way into the process as Knative delivers it, and everybody else's: who is refused starts nothing,
 // opens no port and reaches no container.
 
+import { spawnSync } from 'node:child_process'
 import { createHash, createHmac } from 'node:crypto'
 import { connect as tlsConnect } from 'node:tls'
 import t, { type Test } from 'tap'
@@ -12,7 +13,8 @@ import { demoFunction, demoProxy, demoStranger } from '../../src/demo/enclaves.t
 import { demoCredential } from '../../src/demo/function.ts'
 import { bytesOf, startContainer } from '../support/engine-containers.ts'
 import { makeRule, trust } from '../support/evidence.ts'
-import { ask, choosePorts, environment, type Started, start, stopAtOnce, until } from '../support/process.ts'
+import { ask, choosePorts, environment, postern, type Started, start, stopAtOnce, until } from '../support/process.ts'
+import { sandboxMissing } from '../support/sandbox.ts'
 import { base64url, ed25519Key, headerOf, p256Key, payloadOf, type Said, signedBy, tokenOf } from '../support/signed.ts'
 
 t.jobs = 2
@@ -177,3 +179,43 @@ for (const [name, delivered, reason] of attacks) {
     t.equal(container.connections(), 0)
   })
 }
+
+/** The role with an /etc of its own that holds what is mounted there, and no variables: it gets as far as their names. */
+function withMounted(base: string, path: string, content: string): string {
+  const script =
+    'mount -t tmpfs tmpfs /etc; mkdir -p "/etc/$(dirname "$1")"; printf %s "$2" > "/etc/$1"; shift 2; exec "$@"'
+  const role = [process.execPath, postern, 'proxy', '--policy', base]
+  const line = ['--mount', '--propagation', 'private', 'sh', '-euc', script, 'sh', path, content, ...role]
+  const { status, stderr } = spawnSync('unshare', line, { encoding: 'utf8', env: { PATH: process.env['PATH'] } })
+  t.equal(status, 1)
+  return stderr
+}
+
+t.test('through the files that Kubernetes mounts', { skip: sandboxMissing() }, async t => {
+  const signed = { from: ['podinfo', 'configMap'] }
+  const folder = t.testdir({ 'base.json': base(signed), 'required.json': base({ ...signed, required: true }) })
+  const inForce =
+    /SERVING_SERVICE: the policy is for spiffe:\/\/c1\.example\.org\/ns\/default\/svc\/hello: want "hello"/
+  const annotation = (value: string) => `a="b"\npostern.dev/policy=${JSON.stringify(value)}\nz="\\n"\n`
+  const rows: [path: string, content: string, reason: RegExp][] = [
+    ['podinfo/annotations', annotation(token), inForce],
+    ['postern/policy.jws', `${token}\n`, inForce],
+    [
+      'podinfo/annotations',
+      annotation(`${token}\n`),
+      /want the bare token as the value of postern\.dev\/policy; it has a line end/,
+    ],
+    [
+      'podinfo/annotations',
+      annotation(mine({ serial: 16 })),
+      /the signed policy in the annotation postern\.dev\/policy: serial: want at least 17/,
+    ],
+    ['podinfo/annotations', 'a="b"\n', /it accepts nobody until a signed policy sets peers\.app\.enclaves/],
+    ['postern/policy.jws', 'x'.repeat(100_000), /\/etc\/postern\/policy\.jws: want at most 65537 bytes, got more/],
+  ]
+  for (const [path, content, reason] of rows) t.match(withMounted(`${folder}/base.json`, path, content), reason)
+  t.match(
+    withMounted(`${folder}/required.json`, 'x', ''),
+    /\/signed\/required: want a signed policy by way of podinfo or configMap/,
+  )
+})
