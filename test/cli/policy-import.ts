@@ -1,5 +1,5 @@
 import t from 'tap'
-import { command } from '../support/cli.ts'
+import { command, commandAndWarnings } from '../support/cli.ts'
 
 const hex = 'ab'.repeat(32)
 const files = {
@@ -14,7 +14,7 @@ const files = {
 
 t.test('a policy that can be used, and beside it what is not in it', async t => {
   const folder = t.testdir(files)
-  const { code, text, warnings } = await command(['policy', 'import', `${folder}/env`, '--from', 'gramine'])
+  const { code, text, warnings } = await commandAndWarnings(['policy', 'import', `${folder}/env`, '--from', 'gramine'])
   t.equal(code, 0)
   t.same(JSON.parse(text), {
     version: 1,
@@ -33,7 +33,7 @@ t.test('a policy that can be used, and beside it what is not in it', async t => 
 t.test('as JSON, with a name, for one of several', async t => {
   const folder = t.testdir(files)
   const line = ['policy', 'import', `${folder}/manifest.json`, '--from', 'marblerun', '--name', 'mesh', '--json']
-  const { code, text, warnings } = await command([...line, '--accept', 'frontend'])
+  const { code, text, warnings } = await commandAndWarnings([...line, '--accept', 'frontend'])
   t.equal(code, 0)
   t.match(JSON.parse(text), {
     policy: { name: 'mesh', upstream: { accept: 'frontend' }, peers: { backend: {}, frontend: {} } },
@@ -56,7 +56,7 @@ t.test('as JSON, with a name, for one of several', async t => {
 t.test('nothing of it: exit 1, and why', async t => {
   const folder = t.testdir(files)
   const line = ['policy', 'import', `${folder}/measurements.json`, '--from', 'measurements']
-  const { code, text, warnings } = await command(line)
+  const { code, text, warnings } = await commandAndWarnings(line)
   t.same([code, text], [1, ''])
   t.match(
     warnings,

@@ -105,7 +105,7 @@ t.test('enclave: the files of the manifest, and no packages', async t => {
     ],
   )
   t.ok(statSync(`${tree}/usr/bin/node`).isFile())
-  t.same(below(tree, 'etc/**/*'), ['/etc/podinfo'], 'the image that runs it keeps its own')
+  t.same(below(tree, 'etc/**/*'), ['/etc/podinfo', '/etc/postern'], 'the image that runs it keeps its own')
   t.throws(() => layOut(root, 'enclave', tree), { message: /tree is not empty; name a new folder$/ })
 })
 

@@ -9,11 +9,15 @@ export interface Answer {
   /** 64 for a usage fault, 1 for any other. */
   readonly code: number
   readonly text: string
-  /** What stood beside the output. */
-  readonly warnings: string
 }
 
 export async function command(line: readonly string[], now = 0): Promise<Answer> {
+  const { code, text } = await commandAndWarnings(line, now)
+  return { code, text }
+}
+
+/** With what stood beside the output. */
+export async function commandAndWarnings(line: readonly string[], now = 0): Promise<Answer & { warnings: string }> {
   let text = ''
   let warnings = ''
   const io = {
