@@ -5,9 +5,10 @@
 import dns from 'node:dns'
 import fc from 'fast-check'
 import t from 'tap'
+import { equalBytes } from '../src/base/bytes.ts'
 import { Fault } from '../src/base/errors.ts'
 import { demo } from '../src/config/policies.ts'
-import { type LoadedPolicy, loadPolicy } from '../src/config/policy.ts'
+import { type LoadedPolicy, loadPolicy, policyDigest } from '../src/config/policy.ts'
 import { narrowings } from '../src/config/signed/narrowing.ts'
 import { demoFunction } from '../src/demo/enclaves.ts'
 import { demoCredential } from '../src/demo/function.ts'
@@ -163,6 +164,8 @@ const deliveries = fc
 
 type Delivery = typeof deliveries extends fc.Arbitrary<infer T> ? T : never
 
+const bytesOf = (base: object): Uint8Array => Buffer.from(JSON.stringify(base))
+
 function load(base: object, { at, files }: Delivery, environment: Values): LoadedPolicy | undefined {
   const host = {
     kind: 'host',
@@ -174,7 +177,7 @@ function load(base: object, { at, files }: Delivery, environment: Values): Loade
     },
   } as const
   try {
-    return loadPolicy('base.json', () => Buffer.from(JSON.stringify(base)), host)
+    return loadPolicy('base.json', () => bytesOf(base), host)
   } catch (error) {
     if (error instanceof Fault && error.code === 'policy-invalid') return undefined
     throw error
@@ -195,10 +198,9 @@ t.test('environment, annotations, mounted files and clock', async t => {
       const before = documentOf(base)
       const after = documentOf(loaded.written)
       const part = loaded.policy.signed?.part
-      // Who signed it, if anybody did: nobody else can have.
-      const signed = delivery.signed.find(
-        ({ kid, said }) => part?.kid === kid && part.serial === said.serial && part.service === said.service,
-      )
+      // Which of what was signed it is, byte for byte, by the digest that evidence would name.
+      const of = ({ said }: Honest) => policyDigest(bytesOf(base), Buffer.from(payloadOf(said)))
+      const signed = part && delivery.signed.find(each => equalBytes(of(each), loaded.digest) && each.kid === part.kid)
       if (part && !signed) throw new Error('a part that nobody signed')
       if (!part && JSON.stringify(after) !== JSON.stringify(before))
         throw new Error('another policy, and nobody signed it')

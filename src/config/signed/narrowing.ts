@@ -123,15 +123,18 @@ export function widenings(base: PolicyDocument, effective: PolicyDocument, fills
   const complaints: Complaint[] = []
   const compare = (before: unknown, after: unknown, path: string): void => {
     const known = narrowingOf(path)
-    const fits = known ? known.narrower(before, after) || (fills.includes(path) && known.open?.(before)) : undefined
-    if (known === undefined && isObject(before) && isObject(after)) {
+    if (known) {
+      const filled = fills.includes(path) && known.open?.(before) === true
+      if (!filled && !known.narrower(before, after)) complain(known.rule, before, after, path)
+    } else if (isObject(before) && isObject(after)) {
       for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
         compare(before[key], after[key], path === '' ? key : `${path}.${key}`)
       }
-    } else if (!(fits ?? same(before, after))) {
-      const want = `${known?.rule ?? 'the same'}: ${show(before)}`
-      complaints.push({ path: `/${path.replaceAll('.', '/')}`, want, got: `${show(after)}, which is wider` })
-    }
+    } else if (!same(before, after)) complain('the same', before, after, path)
+  }
+  const complain = (rule: string, before: unknown, after: unknown, path: string): void => {
+    const pointer = `/${path.replaceAll('.', '/')}`
+    complaints.push({ path: pointer, want: `${rule}: ${show(before)}`, got: `${show(after)}, which is wider` })
   }
   compare(base, effective, '')
   return complaints
