@@ -41,7 +41,7 @@ const runtime = `${libraries}/gramine/runtime/glibc`
  * @throws Fault 'policy-invalid' for a policy that no enclave should have, or that asks for files which the host must not write
  */
 export function renderManifest(input: RenderInput): string {
-  const policy = readPolicy(input.policy, input.policyFile)
+  const policy = readPolicy(input.policy, input.policyFile, { kind: 'later' })
   if (policy.dangerSyntheticRoot) {
     throw new Fault('policy-invalid', `policy ${input.policyFile}: dangerSyntheticRoot: not in an enclave; take it out`)
   }

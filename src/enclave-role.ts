@@ -1,5 +1,5 @@
-// The role `proxy` as it runs in an enclave: the bytes engine alone, one policy from a file that is measured with it, no
-// other verb, and nothing synthetic: a policy that trusts such evidence does not start here.
+// The role `proxy` as it runs in an enclave: the bytes engine alone, one policy from a file that is measured with it (and
+// what its signers add), no other verb, and nothing synthetic: a policy that trusts such evidence does not start here.
 
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -7,7 +7,7 @@ import { Fault } from './base/errors.ts'
 import { freezePrototypes } from './base/frozen.ts'
 import { loadPolicyFile } from './config/policy.ts'
 import { makeBytesEngine } from './engine/bytes.ts'
-import { type ProxyParts, runProcess, runProxy, startUp } from './process.ts'
+import { fromHost, type ProxyParts, runProcess, runProxy, startUp } from './process.ts'
 import { startProxy } from './proxy/proxy.ts'
 
 const usage = 'usage: enclave.js --policy FILE'
@@ -16,20 +16,21 @@ const usage = 'usage: enclave.js --policy FILE'
 export function runEnclave(syntheticTee?: ProxyParts['syntheticTee']): void {
   const start = startUp()
   runProcess(async () => {
-    const policy = loadPolicyFile(policyFile(process.argv.slice(2)), path => readFileSync(path))
+    const policy = loadPolicyFile(policyFile(process.argv.slice(2)), path => readFileSync(path), fromHost())
     await runProxy(policy, start, async () => ({ startProxy, makeEngine: makeBytesEngine, syntheticTee }))
     freezePrototypes()
   })
 }
 
-/** @throws Fault 'usage' for anything but `--policy FILE` */
-function policyFile(args: string[]): string {
-  let path: string | undefined
+/** @throws Fault 'usage' for anything but one `--policy FILE` */
+export function policyFile(args: string[]): string {
+  let paths: string[] | undefined
   try {
-    path = parseArgs({ args, options: { policy: { type: 'string' } }, strict: true }).values.policy
+    paths = parseArgs({ args, options: { policy: { type: 'string', multiple: true } }, strict: true }).values.policy
   } catch (cause) {
     throw new Fault('usage', usage, { cause })
   }
-  if (path === undefined) throw new Fault('usage', usage)
+  const [path, another] = paths ?? []
+  if (path === undefined || another !== undefined) throw new Fault('usage', usage)
   return path
 }

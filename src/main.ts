@@ -7,7 +7,7 @@ import { type Parsed, parseCommand, type Verb } from './cli/args.ts'
 import { evidenceVerbs } from './cli/verbs.ts'
 import { loadPolicy } from './config/policy.ts'
 import type { MakeEngine } from './engine/engine.ts'
-import { finish, runProcess, runProxy, startUp } from './process.ts'
+import { finish, fromHost, runProcess, runProxy, startUp } from './process.ts'
 import { version } from './version.ts'
 
 const engines = ['bytes', 'bytes-streams', 'undici'] as const
@@ -46,7 +46,7 @@ const verbs: readonly Verb[] = [
 async function proxy({ values }: Parsed): Promise<void> {
   const start = startUp()
   const engine = engineName(values['engine'] ?? 'bytes')
-  const policy = loadPolicy(String(values['policy']), path => readFileSync(path))
+  const policy = loadPolicy(String(values['policy']), path => readFileSync(path), fromHost())
   await runProxy(policy, start, async () => {
     const [{ startProxy }, makeEngine, { demoProxy }] = await Promise.all([
       import('./proxy/proxy.ts'),
@@ -100,6 +100,7 @@ async function run(command: Parsed): Promise<void> {
   process.exitCode = await verb.run(command, {
     readFile: path => readFileSync(path),
     write: text => process.stdout.write(text),
+    warn: text => process.stderr.write(text),
     now: () => systemClock.now(),
   })
 }

@@ -6,8 +6,9 @@ import { performance } from 'node:perf_hooks'
 import type { QuoteSource } from './attest/evidence.ts'
 import { systemClock } from './base/clock.ts'
 import { describe, Fault } from './base/errors.ts'
+import { readBounded } from './base/files.ts'
 import { StartUp } from './base/startup.ts'
-import type { LoadedPolicy } from './config/policy.ts'
+import type { Delivery, LoadedPolicy } from './config/policy.ts'
 import { readLogging, readProxyConfig } from './config/proxy.ts'
 import type { MakeEngine } from './engine/engine.ts'
 import { logFailure } from './proxy/failure.ts'
@@ -45,6 +46,16 @@ export function startUp(): StartUp {
   start.done('runtime', performance.nodeTiming.bootstrapComplete)
   start.done('import')
   return start
+}
+
+/** Where a service's own part of the policy is looked for, and the time that its dates are judged by. */
+export function fromHost(): Delivery {
+  return {
+    kind: 'host',
+    at: systemClock.now(),
+    get: name => process.env[name],
+    readFile: (path, most) => readBounded(path, most, 'policy-invalid'),
+  }
 }
 
 /**

@@ -15,6 +15,7 @@ t.test('it takes a policy from a file, and nothing else', async t => {
     ['a verb', ['proxy', '--policy', 'a.json']],
     ['another flag', ['--policy', 'a.json', '--engine', 'undici']],
     ['no value', ['--policy']],
+    ['two policies', ['--policy', 'a.json', '--policy', 'b.json']],
   ]
   for (const [name, args] of cases) {
     t.test(name, async t => {

@@ -29,8 +29,8 @@ export interface TcbFloors {
 
 export const strictTcb: TcbRule = { profile: 'strict', advisories: [], floors: {} }
 
-// What each profile takes. A status that is not here is refused; Revoked never comes as far as this.
-const takes: Readonly<Record<TcbProfile, ReadonlySet<TcbStatus>>> = {
+/** What each profile takes. A status that is not here is refused; Revoked never comes as far as this. */
+export const takes: Readonly<Record<TcbProfile, ReadonlySet<TcbStatus>>> = {
   strict: new Set(['UpToDate']),
   swHardeningOk: new Set(['UpToDate', 'SWHardeningNeeded']),
   dangerOutOfDate: new Set([

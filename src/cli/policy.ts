@@ -4,7 +4,6 @@
 import { Fault } from '../base/errors.ts'
 import { dangers, type Policy, weaknesses } from '../config/policy.ts'
 import type { Peers } from '../config/policy-rules.ts'
-
 import type { Parsed } from './args.ts'
 import type { Io } from './io.ts'
 import { dateLine, type Row, section } from './show.ts'
@@ -61,7 +60,7 @@ export function explainPolicy({ positionals }: Parsed, io: Io): number {
 }
 
 /** What a policy does, a sentence each. */
-function sentences(policy: Policy): string[] {
+export function sentences(policy: Policy): string[] {
   const { inbound, identity, upstream, service, hosts, maxConcurrency } = policy
   return [
     service
@@ -84,6 +83,22 @@ function sentences(policy: Policy): string[] {
     ...upstreamSentences(upstream),
     ...(upstream.mode === 'attested' ? collateralSentences(policy) : []),
     policy.observe.includes('*') ? 'Anything may be logged.' : `Logged is at most: ${policy.observe.join(', ')}.`,
+    ...signedSentences(policy),
+  ]
+}
+
+function signedSentences({ signed }: Policy): string[] {
+  if (signed === undefined) return []
+  const { part, required, signers } = signed
+  if (part) return [`A part of this was signed by ${part.kid}, with the serial ${part.serial}, for ${part.service}.`]
+  return [
+    required
+      ? 'It starts only with a part that was signed for a service:'
+      : 'A part of it may be signed for a service; without one it stands as it is:',
+    ...signers.map(({ kid, services, may, narrowOnly, minSerial }) => {
+      const how = narrowOnly ? ' narrow' : ' narrow, or fill where it is open,'
+      return `  - ${kid} may${how} ${may.join(', ') || 'nothing'} for ${services.join(', ')}, from serial ${minSerial} on`
+    }),
   ]
 }
 
@@ -111,6 +126,7 @@ function peersSentences({ enclaves, tcb, platforms, policyDigests, dangerAllowDe
     dangerOutOfDate: 'Its platform may be out of date in any way, DANGEROUSLY.',
   }
   return [
+    ...(enclaves.length === 0 ? ['  - nobody, until a signed policy says whom'] : []),
     ...enclaves.map(enclave => {
       const until = enclave.until === undefined ? '' : `, until ${dateLine(enclave.until)}`
       return 'mrenclave' in enclave

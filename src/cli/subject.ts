@@ -55,7 +55,7 @@ export interface LoadedPolicy {
 
 /** @throws Fault 'policy-invalid' */
 export function readPolicyOf(nameOrFile: string, io: Io): LoadedPolicy {
-  const { policy, digest } = loadPolicy(nameOrFile, io.readFile)
+  const { policy, digest } = loadPolicy(nameOrFile, io.readFile, { kind: 'later' })
   return { policy, digest: Buffer.from(digest).toString('hex') }
 }
 
@@ -65,12 +65,12 @@ export function acceptedBy({ name, upstream }: Policy): Peers {
   throw new Fault('usage', `policy ${name}: judges no evidence, as upstream.mode is "${upstream.mode}"`)
 }
 
-/** Milliseconds since the epoch. @throws Fault 'usage' */
-export function readTime(text: string, io: Io): number {
+/** Milliseconds since the epoch. @param flag that it was given with @throws Fault 'usage' */
+export function readTime(text: string, io: Io, flag = '--at'): number {
   if (text === 'now') return io.now()
   const at = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d{1,3})?(?:Z|[+-]\d\d:\d\d))?$/.test(text)
     ? Date.parse(text)
     : Number.NaN
-  if (Number.isNaN(at)) throw new Fault('usage', `--at ${text}: want a time such as 2026-03-01T00:00:00Z, or now`)
+  if (Number.isNaN(at)) throw new Fault('usage', `${flag} ${text}: want a time such as 2026-03-01T00:00:00Z, or now`)
   return at
 }

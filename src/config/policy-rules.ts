@@ -6,6 +6,7 @@ import type { AcceptedEnclave } from '../attest/policy.ts'
 import type { TcbRule } from '../attest/tcb-policy.ts'
 import type { PolicyDocument } from './policy-shape.ts'
 import { type Complaint, show } from './shape.ts'
+import { narrowingOf, narrowings } from './signed/narrowing.ts'
 
 /** A set of enclaves. Measurements are lower-case hex. */
 export interface Peers {
@@ -37,7 +38,7 @@ export type Trust =
 
 /** What the format knows and this version does not do, wherever a policy asks for it. */
 export function unimplemented(document: PolicyDocument): Complaint[] {
-  const { inbound, identity, upstream, collateral, observe, signed } = document
+  const { inbound, identity, upstream, collateral, observe } = document
   const only = 'this version does only '
   const asked: readonly (readonly [asked: boolean, path: string, want: string, got: unknown])[] = [
     [inbound.clients.mode !== 'none', '/inbound/clients/mode', `${only}"none"`, inbound.clients.mode],
@@ -64,9 +65,6 @@ export function unimplemented(document: PolicyDocument): Complaint[] {
     ],
     [observe.otlp !== null, '/observe/otlp', `${only}null`, observe.otlp],
     [observe.sealTo !== null, '/observe/sealTo', `${only}null`, observe.sealTo],
-    [signed.required, '/signed/required', `${only}false`, true],
-    [signed.from.length > 0, '/signed/from', `${only}[]`, signed.from],
-    [signed.signers.length > 0, '/signed/signers', `${only}[]`, signed.signers.length],
     ...collateral.sources.map(
       ({ kind }, i) => [kind !== 'directory', `/collateral/sources/${i}/kind`, `${only}"directory"`, kind] as const,
     ),
@@ -103,8 +101,32 @@ export function contradictions(document: PolicyDocument): Complaint[] {
   if (observe.allow.includes('*') && observe.allow.length > 1) {
     complaints.push({ path: '/observe/allow', want: '"*" alone', got: show(observe.allow) })
   }
+  return [...complaints, ...signersComplaints(document)]
+}
+
+/** Signers that could sign nothing, and keys about signing that do nothing without the others. */
+function signersComplaints({ signed, peers }: PolicyDocument): Complaint[] {
+  const { required, from, signers } = signed
+  const complaints: Complaint[] = []
+  const complain = (path: string, want: string, got: unknown): void => {
+    complaints.push({ path: `/signed/${path}`, want, got: show(got) })
+  }
+  if (required && signers.length === 0) complain('signers', 'a signer, as /signed/required is true', [])
+  if (from.length > 0 && signers.length === 0) complain('from', 'nothing, as there are no signers', from)
+  if (from.length === 0 && signers.length > 0) complain('from', 'a place to look for what they sign', from)
+  for (const [i, { kid, services, may }] of signers.entries()) {
+    if (signers.findIndex(each => each.kid === kid) !== i) complain(`signers/${i}/kid`, 'a name of its own', kid)
+    if (services.length === 0) complain(`signers/${i}/services`, 'a service that it signs for', services)
+    for (const path of may) {
+      const [first, peer = ''] = path.split('.')
+      if (narrowingOf(path) === undefined) complain(`signers/${i}/may`, `one of ${grantable}`, path)
+      else if (first === 'peers' && !Object.hasOwn(peers, peer)) complain(`signers/${i}/may`, 'a key of /peers', path)
+    }
+  }
   return complaints
 }
+
+const grantable = narrowings.map(({ path }) => path.replace('*', '<name>')).join(', ')
 
 /** Which keys of `upstream` belong to which mode. A key of another mode would be ignored, so it is refused. */
 const keysOf = {

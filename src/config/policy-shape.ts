@@ -4,7 +4,6 @@
 
 import { X509Certificate } from 'node:crypto'
 import {
-  anyObject,
   array,
   byKey,
   defaulted,
@@ -21,6 +20,7 @@ import {
   type Shape,
   text,
 } from './shape.ts'
+import { publicJwk } from './signed/keys.ts'
 
 /** Hex of exactly `bytes` bytes, either case; read as lower case, the one spelling that comparisons see. */
 const hex = (bytes: number): Shape<string> =>
@@ -61,7 +61,8 @@ const certificates = (most: number): Shape<readonly [X509Certificate, ...X509Cer
 const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
 const trustDomain = '[a-z0-9][a-z0-9._-]{0,254}'
 
-const service = parsed({
+/** One service, by its SPIFFE ID. */
+export const serviceId = parsed({
   pattern: new RegExp(`^spiffe://${trustDomain}/ns/${label}/svc/${label}$`),
   want: 'spiffe://<trust domain>/ns/<namespace>/svc/<service>',
   as: id => {
@@ -241,17 +242,32 @@ const observe = object({
   sealTo: described('Public key that records are sealed to.', defaulted(nullable(text(/^\S+$/, 'a key')), null)),
 })
 
+/** A SPIFFE ID or the beginning of one, cut at a slash. */
+const spiffePrefix = text(
+  new RegExp(`^spiffe://${trustDomain}(?:/[A-Za-z0-9._-]+)*/?$`),
+  'a SPIFFE ID, or the beginning of one up to a slash',
+)
+
 const signer = object({
-  kid: text(/^[\x21-\x7e]{1,64}$/, 'a key id'),
-  jwk: anyObject,
-  services: array(text(/^spiffe:\/\/\S+$/, 'a SPIFFE ID prefix')),
-  may: array(text(/^[a-zA-Z.]+$/, 'a dotted policy path')),
-  minSerial: defaulted(integer(0, Number.MAX_SAFE_INTEGER), 0),
+  kid: described('Name of the key, as the header of its signatures has it.', text(/^[\x21-\x7e]{1,64}$/, 'a key id')),
+  jwk: described('The public key; it alone says by which algorithm it signs.', publicJwk),
+  services: described('For which services: SPIFFE IDs, and beginnings of them up to a slash.', array(spiffePrefix)),
+  may: described(
+    'Which keys of the policy it may set, as dotted paths.',
+    array(text(/^[a-zA-Z0-9.-]+$/, 'a dotted policy path')),
+  ),
+  narrowOnly: described('It may narrow what stands here, and fill nothing that was left open.', defaulted(flag, false)),
+  minSerial: described('Lowest serial that counts.', defaulted(integer(0, Number.MAX_SAFE_INTEGER), 0)),
+  maxLifetimeSeconds: described('Longest time between nbf and exp.', defaulted(integer(1, 31_536_000), 2_592_000)),
 })
+
+const channels = ['podinfo', 'rootCa', 'configMap'] as const
+/** Where Knative, or whoever mounts, puts a signed policy. */
+export type Channel = (typeof channels)[number]
 
 const signed = object({
   required: described("Start only with a signed policy of the service's own.", defaulted(flag, false)),
-  from: described('Where a signed policy is looked for.', defaulted(array(oneOf('podinfo', 'rootCa')), [])),
+  from: described('Where a signed policy is looked for.', defaulted(array(oneOf(...channels)), [])),
   signers: described('Who may sign, for which services, and what.', defaulted(array(signer), [])),
 })
 
@@ -261,7 +277,7 @@ export const policyShape = object({
   name: described('Name of the policy, for logs.', policyName),
   service: described(
     'The one service that this proxy is for; its namespace and name are checked at start.',
-    defaulted(nullable(service), null),
+    defaulted(nullable(serviceId), null),
   ),
   hosts: described('Host names under which the service is called.', defaulted(array(host), [])),
   limits: defaulted(

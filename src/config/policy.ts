@@ -5,11 +5,14 @@
 import { createHash } from 'node:crypto'
 import { Fault, systemCode } from '../base/errors.ts'
 import { freeze } from './freeze.ts'
-import { JsonError, readJson } from './json.ts'
+import { type Json, JsonError, readJson } from './json.ts'
 import { shipped } from './policies.ts'
 import { contradictions, type Peers, peersOf, type Trust, trustOf, unimplemented } from './policy-rules.ts'
 import { type Observed, type PolicyDocument, policyShape } from './policy-shape.ts'
 import { type Complaint, told, unfit } from './shape.ts'
+import { applySigned, type Base } from './signed/apply.ts'
+import { findSigned, type HostSide } from './signed/channels.ts'
+import type { Delivered, SignedFacts, SignedPolicy, Signer } from './signed/payload.ts'
 
 export type TlsVersion = 'TLSv1.2' | 'TLSv1.3'
 
@@ -53,6 +56,14 @@ export interface Policy {
   }
   /** What may be remembered of a request; ['*']: anything. */
   readonly observe: readonly Observed[]
+  /** Undefined where nobody may sign a part of it. */
+  readonly signed:
+    | {
+        readonly required: boolean
+        readonly signers: readonly Omit<Signer, 'jwk'>[]
+        readonly part: SignedFacts | undefined
+      }
+    | undefined
   /** DER of the root of synthetic evidence. */
   readonly dangerSyntheticRoot: Uint8Array | undefined
 }
@@ -63,11 +74,25 @@ export interface LoadedPolicy {
   readonly policy: Policy
   /** What it was read from. */
   readonly bytes: Uint8Array
-  /** 32 bytes; what evidence names. */
+  /** 32 bytes over these and what was signed; what evidence names. */
   readonly digest: Uint8Array
+  /** The policy in force as a document, what was signed in its place. */
+  readonly written: Json
 }
 
 type ReadFile = (path: string) => Uint8Array
+
+/**
+ * The part of a policy that a service brings itself. `nobody`: none can come, so that a policy which needs one is refused.
+ * `later`: the base is looked at by itself, as tools do. `host`: looked for where Knative puts it. `given`: this one; with
+ * `at` undefined its dates are not asked.
+ */
+export type Delivery =
+  | { readonly kind: 'nobody' | 'later' }
+  | ({ readonly kind: 'host'; readonly at: number } & HostSide)
+  | ({ readonly kind: 'given'; readonly at: number | undefined } & Delivered)
+
+const nobody: Delivery = { kind: 'nobody' }
 
 /**
  * The policy that a name or a file stands for.
@@ -75,18 +100,20 @@ type ReadFile = (path: string) => Uint8Array
  * @param readFile gives a file's bytes or throws
  * @throws Fault 'policy-invalid', one sentence with every complaint
  */
-export function loadPolicy(nameOrFile: string, readFile: ReadFile): LoadedPolicy {
+export function loadPolicy(nameOrFile: string, readFile: ReadFile, delivery = nobody): LoadedPolicy {
   const text = Object.hasOwn(shipped, nameOrFile) ? shipped[nameOrFile] : undefined
-  if (text !== undefined) return loaded(new TextEncoder().encode(text), nameOrFile)
-  return loadPolicyFile(
-    nameOrFile,
-    readFile,
-    `neither shipped (${Object.keys(shipped).join(', ')}) nor a readable file`,
-  )
+  if (text !== undefined) return loaded(new TextEncoder().encode(text), nameOrFile, delivery)
+  const otherwise = `neither shipped (${Object.keys(shipped).join(', ')}) nor a readable file`
+  return loadPolicyFile(nameOrFile, readFile, delivery, otherwise)
 }
 
 /** The policy in a file, and nothing else: where no policy is shipped. Throws as loadPolicy. */
-export function loadPolicyFile(path: string, readFile: ReadFile, otherwise = 'no readable file'): LoadedPolicy {
+export function loadPolicyFile(
+  path: string,
+  readFile: ReadFile,
+  delivery = nobody,
+  otherwise = 'no readable file',
+): LoadedPolicy {
   let bytes: Uint8Array
   try {
     // A copy: what is checked below is what is digested, whatever the caller does with its buffer.
@@ -94,21 +121,25 @@ export function loadPolicyFile(path: string, readFile: ReadFile, otherwise = 'no
   } catch (error) {
     throw invalid(path, `${otherwise} (${systemCode(error) ?? 'no reason given'})`, error)
   }
-  return loaded(bytes, path)
+  return loaded(bytes, path, delivery)
 }
 
-function loaded(bytes: Uint8Array, from: string): LoadedPolicy {
-  return { policy: readPolicy(bytes, from), bytes, digest: policyDigest(bytes) }
+function loaded(bytes: Uint8Array, from: string, delivery: Delivery): LoadedPolicy {
+  const { policy, written, signed } = inForce(bytes, from, delivery)
+  return { policy, bytes, digest: policyDigest(bytes, signed?.payload), written }
 }
 
 /**
- * SHA-256 over `postern policy v1`, a zero byte, the policy's length (u32, big endian), its bytes, and the length of the
- * signed part, which is empty.
+ * SHA-256 over `postern policy v1`, a zero byte, the base policy's length (u32, big endian), its bytes, and the same of the
+ * signed payload, which may be empty. Another signature over the same payload changes nothing.
  */
-export function policyDigest(bytes: Uint8Array): Uint8Array {
-  const length = Buffer.alloc(4)
-  length.writeUInt32BE(bytes.length)
-  const hash = createHash('sha256').update('postern policy v1\0').update(length).update(bytes).update(Buffer.alloc(4))
+export function policyDigest(base: Uint8Array, payload: Uint8Array = new Uint8Array()): Uint8Array {
+  const hash = createHash('sha256').update('postern policy v1\0')
+  for (const part of [base, payload]) {
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(part.length)
+    hash.update(length).update(part)
+  }
   return new Uint8Array(hash.digest())
 }
 
@@ -117,28 +148,58 @@ export function policyDigest(bytes: Uint8Array): Uint8Array {
  * @param from the name or path, for messages
  * @throws Fault 'policy-invalid'
  */
-export function readPolicy(bytes: Uint8Array, from: string): Policy {
+export function readPolicy(bytes: Uint8Array, from: string, delivery = nobody): Policy {
+  return inForce(bytes, from, delivery).policy
+}
+
+interface InForce {
+  readonly policy: Policy
+  readonly written: Json
+  readonly signed: SignedPolicy | undefined
+}
+
+function inForce(bytes: Uint8Array, from: string, delivery: Delivery): InForce {
   if (bytes.length > maxBytes) throw invalid(from, `want at most ${maxBytes} bytes, got ${bytes.length}`)
   const complaints: Complaint[] = []
-  const document = policyShape.read(parse(bytes, from), '', complaints)
-  if (document === unfit) throw invalid(from, complaints.map(told).join('; '))
+  const parsed = parse(bytes, from)
+  const base = policyShape.read(parsed, '', complaints)
+  if (base === unfit) throw invalid(from, complaints.map(told).join('; '))
+  const { written, document, signed } = withSigned({ written: parsed, document: base }, from, delivery)
   complaints.push(...unimplemented(document), ...contradictions(document))
   const trust = trustOf(document, complaints)
   if (trust === undefined || complaints.length > 0) throw invalid(from, complaints.map(told).join('; '))
-  if (trust.mode === 'attested' && trust.accepted.enclaves.length === 0) {
-    throw invalid(
-      from,
-      `it accepts nobody: copy it, add measurements or signers under peers.${trust.accept}.enclaves, start with --policy FILE`,
-    )
+  checkSomebodyAccepted(document, trust, from, delivery)
+  return { policy: freeze(build(document, trust, signed?.facts)), written, signed }
+}
+
+function withSigned(base: Base, from: string, delivery: Delivery): Base & { signed?: SignedPolicy } {
+  try {
+    const { signed } = base.document
+    const delivered =
+      delivery.kind === 'host' ? findSigned(signed.from, delivery) : delivery.kind === 'given' ? delivery : undefined
+    if (delivered) return applySigned(base, delivered, 'at' in delivery ? delivery.at : undefined)
+    if (!signed.required || delivery.kind === 'later') return base
+    const places = signed.from.join(' or ')
+    throw new Fault('policy-invalid', `/signed/required: want a signed policy by way of ${places}, and found none`)
+  } catch (error) {
+    throw error instanceof Fault ? invalid(from, error.message, error) : error
   }
-  return freeze(build(document, trust))
+}
+
+function checkSomebodyAccepted({ signed }: PolicyDocument, trust: Trust, from: string, delivery: Delivery): void {
+  if (trust.mode !== 'attested' || trust.accepted.enclaves.length > 0) return
+  const path = `peers.${trust.accept}.enclaves`
+  const fillable = signed.signers.some(({ may, narrowOnly }) => !narrowOnly && may.includes(path))
+  if (fillable && delivery.kind === 'later') return
+  if (fillable) throw invalid(from, `it accepts nobody until a signed policy sets ${path}`)
+  throw invalid(from, `it accepts nobody: copy it, add measurements or signers under ${path}, start with --policy FILE`)
 }
 
 function invalid(from: string, what: string, cause?: unknown): Fault {
   return new Fault('policy-invalid', `policy ${from}: ${what}`, { cause })
 }
 
-function parse(bytes: Uint8Array, from: string): unknown {
+function parse(bytes: Uint8Array, from: string): Json {
   let text: string
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
@@ -152,7 +213,7 @@ function parse(bytes: Uint8Array, from: string): unknown {
   }
 }
 
-function build(document: PolicyDocument, trust: Trust): Policy {
+function build(document: PolicyDocument, trust: Trust, part: SignedFacts | undefined): Policy {
   const { name, identity, inbound, upstream, dangerSyntheticRoot } = document
   const peers: Record<string, Peers> = Object.create(null)
   for (const [key, peer] of Object.entries(document.peers)) peers[key] = peersOf(peer)
@@ -190,8 +251,14 @@ function build(document: PolicyDocument, trust: Trust): Policy {
       maxAgeMs: document.collateral.maxAgeSeconds * 1000,
     },
     observe: document.observe.allow,
+    signed: signedOf(document, part),
     dangerSyntheticRoot: dangerSyntheticRoot && new Uint8Array(dangerSyntheticRoot[0].raw),
   }
+}
+
+function signedOf({ signed }: PolicyDocument, part: SignedFacts | undefined): Policy['signed'] {
+  if (signed.signers.length === 0) return undefined
+  return { required: signed.required, signers: signed.signers.map(({ jwk: _, ...signer }) => signer), part }
 }
 
 /** Every danger switch that is on, as dotted paths. Found by name, so that a new one cannot be forgotten here. */
@@ -227,6 +294,7 @@ export function weaknesses(policy: Policy): readonly string[] {
     [upstream.upgrades.includes('*'), 'upstream.upgrade.allow=*'],
     [upstream.mode !== 'plaintext' && upstream.allowUnframed, 'upstream.allowUnframed'],
     [policy.observe.includes('*'), 'observe.allow=*'],
+    [policy.signed?.required === false, 'signed.required=false'],
   ]
   return table.filter(([on]) => on).map(([, name]) => name)
 }

@@ -184,6 +184,13 @@ export const anyObject: Shape<Readonly<Record<string, unknown>>> = {
   read: (value, path, complaints) => (isObject(value) ? value : refuse(complaints, path, 'an object', value)),
 }
 
+/** Any JSON value, unread: whoever takes it out reads it by a shape of its own. */
+export const anyValue: Shape<Json> = {
+  schema: {},
+  // What is read here came out of a JSON text.
+  read: value => value as Json,
+}
+
 /** May be left out. */
 export function optional<T>(shape: Shape<T>): Shape<T | undefined> {
   return { schema: shape.schema, read: shape.read, absent: () => undefined }

@@ -1,5 +1,5 @@
-// The names of all variables that readProxyConfig reads, and nothing else: the proxy's whole interface to its host's
-// environment. The enclave's manifest lets exactly these in. Whoever reads a new one writes it here first.
+// The names of all variables that readProxyConfig and signed/channels.ts read, and nothing else: the proxy's whole
+// interface to its host's environment. The enclave's manifest lets exactly these in. Whoever reads a new one writes it here first.
 
 /** Without these the proxy does not start. */
 export const requiredVariables = [
@@ -38,6 +38,9 @@ const optionalVariables = [
   'TRACING_CONFIG_BACKEND',
 ] as const
 
+/** Knative's channel for anything: a signed policy, where the base policy looks for one there. */
+export const signedVariables = ['ROOT_CA'] as const
+
 /** Ours. */
 export const ownVariables = [
   'POSTERN_ADMIN_PORT',
@@ -47,4 +50,9 @@ export const ownVariables = [
   'POSTERN_IDLE_CONNECTION_SECONDS',
 ] as const
 
-export const variables: readonly string[] = [...requiredVariables, ...optionalVariables, ...ownVariables]
+export const variables: readonly string[] = [
+  ...requiredVariables,
+  ...optionalVariables,
+  ...signedVariables,
+  ...ownVariables,
+]

@@ -105,6 +105,7 @@ function announce({ config, policy, policyDigest }: ProxyOptions, tee: QuoteSour
     config: config.describe(),
     policy: policy.name,
     policyDigest: toHex(policyDigest),
+    ...(policy.signed && { signed: signedLine(policy.signed) }),
     upstream: policy.upstream.mode,
     tee: tee === undefined ? 'none' : tee.synthetic ? 'SYNTHETIC, NOT ATTESTED' : tee.tee,
     dangers: dangers(policy),
@@ -115,6 +116,13 @@ function announce({ config, policy, policyDigest }: ProxyOptions, tee: QuoteSour
   if (most === 0) return
   const parameters = `{QueueDepth:${most * waitingPerWorking}, MaxConcurrency:${most}, InitialCapacity:${most}}`
   log.info(`Queue container is starting with BreakerParams = queue.BreakerParams${parameters}`)
+}
+
+/** Whose signature is in force, for the first line. */
+function signedLine({ part }: NonNullable<ProxyOptions['policy']['signed']>): object | string {
+  if (part === undefined) return 'none'
+  const { kid, service, serial, notAfter, grants } = part
+  return { kid, service, serial, notAfter: new Date(notAfter).toISOString(), grants }
 }
 
 async function openSidePorts(

@@ -118,6 +118,6 @@ t.test('what is no SIGSTRUCT is refused by the name of its file', async t => {
 })
 
 t.test('an error of ours is no refusal', async t => {
-  const io = { readFile: () => undefined as unknown as Uint8Array, write: () => {}, now: () => 0 }
+  const io = { readFile: () => undefined as unknown as Uint8Array, write: () => {}, warn: () => {}, now: () => 0 }
   t.throws(() => measure({ verb: '', values: {}, positionals: ['x'] }, io), TypeError)
 })

@@ -56,6 +56,7 @@ t.test('an error of ours is no complaint', async t => {
     write: () => {
       throw new TypeError('broken pipe')
     },
+    warn: () => {},
     now: () => 0,
   }
   t.throws(() => checkPolicy({ verb: '', values: {}, positionals: ['demo'] }, io), TypeError)

@@ -44,7 +44,7 @@ t.test('what is no quote is refused with the reason', async t => {
   t.throws(() =>
     inspectQuote(
       { verb: '', values: {}, positionals: [] },
-      { readFile: () => bytes.subarray(9), write: () => {}, now: () => 0 },
+      { readFile: () => bytes.subarray(9), write: () => {}, warn: () => {}, now: () => 0 },
     ),
   )
 })

@@ -109,7 +109,7 @@ t.test('a policy that judges no evidence, one that is none', async t => {
 })
 
 t.test('an error of ours is no refusal', async t => {
-  const io = { readFile: () => undefined as unknown as Uint8Array, write: () => {}, now: () => 0 }
+  const io = { readFile: () => undefined as unknown as Uint8Array, write: () => {}, warn: () => {}, now: () => 0 }
   t.throws(
     () => verifyQuoteFile({ verb: '', values: { at: 'now', quote: 'x', collateral: 'y' }, positionals: [] }, io),
     TypeError,

@@ -14,6 +14,7 @@ const io = {
     return found
   },
   write: () => {},
+  warn: () => {},
   now: () => 77,
 }
 

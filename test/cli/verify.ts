@@ -103,6 +103,7 @@ t.test('an error of ours is no refusal', async t => {
     write: () => {
       throw new TypeError('broken pipe')
     },
+    warn: () => {},
     now: () => 0,
   }
   await t.rejects(verifyPeer({ verb: '', values: { policy: 'demo' }, positionals: ['127.0.0.1:1'] }, io), TypeError)

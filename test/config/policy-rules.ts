@@ -3,6 +3,7 @@ import { contradictions, peersOf, trustOf, unimplemented } from '../../src/confi
 import { policyShape } from '../../src/config/policy-shape.ts'
 import { type Complaint, told, unfit } from '../../src/config/shape.ts'
 import { syntheticRootPem } from '../../src/demo/tee.ts'
+import { p256Key } from '../support/signed.ts'
 
 const hex = 'ab'.repeat(32)
 const enclaves = [{ mrenclave: hex }]
@@ -19,6 +20,15 @@ function judged(part: object) {
 }
 
 const peers = (entry: object) => ({ peers: { app: { enclaves, ...entry } } })
+
+const signer = (entry: object = {}) => ({
+  kid: 'a',
+  jwk: p256Key().jwk,
+  services: ['spiffe://c1/'],
+  may: ['service'],
+  ...entry,
+})
+const signed = (signers: object[], from = ['podinfo']) => ({ signed: { from, signers } })
 
 const refused: [name: string, part: object, complaint: string | RegExp][] = [
   [
@@ -62,9 +72,39 @@ const refused: [name: string, part: object, complaint: string | RegExp][] = [
   ['late collateral', { collateral: { dangerPastNextUpdateSeconds: 1 } }, /^\/collateral\/dangerPastNextUpdateSeconds/],
   ['spans', { observe: { otlp: 'https://a' } }, /^\/observe\/otlp/],
   ['sealed records', { observe: { sealTo: 'k' } }, /^\/observe\/sealTo/],
-  ['signed policies', { signed: { required: true } }, /^\/signed\/required/],
-  ['sources of signed policies', { signed: { from: ['podinfo'] } }, /^\/signed\/from/],
-  ['signers', { signed: { signers: [{ kid: 'a', jwk: {}, services: [], may: [] }] } }, /^\/signed\/signers/],
+  [
+    'a signed policy that nobody may sign',
+    { signed: { required: true } },
+    '/signed/signers: want a signer, as /signed/required is true, got []',
+  ],
+  ['a place to look for what nobody may sign', { signed: { from: ['podinfo'] } }, /^\/signed\/from: want nothing/],
+  ['signers of what nobody looks for', signed([signer()], []), /^\/signed\/from: want a place to look/],
+  [
+    'two signers of one name',
+    signed([signer(), signer()]),
+    /^\/signed\/signers\/1\/kid: want a name of its own, got "a"/,
+  ],
+  ['a signer for no service', signed([signer({ services: [] })]), /^\/signed\/signers\/0\/services: want a service/],
+  [
+    'a signer of what nobody may sign',
+    signed([signer({ may: ['upstream.mode'] })]),
+    /^\/signed\/signers\/0\/may: want one of service, hosts, .*peers\.<name>\.enclaves.*, got "upstream\.mode"$/,
+  ],
+  [
+    'a signer of dangers',
+    signed([signer({ may: ['dangerSyntheticRoot'] })]),
+    /^\/signed\/signers\/0\/may: want one of/,
+  ],
+  [
+    'a signer of a whole part',
+    { ...signed([signer({ may: ['peers.app'] })]), ...peers({}) },
+    /^\/signed\/signers\/0\/may: want one of/,
+  ],
+  [
+    'a signer of a peer that is not there',
+    { ...signed([signer({ may: ['peers.ap.enclaves'] })]), ...peers({}) },
+    '/signed/signers/0/may: want a key of /peers, got "peers.ap.enclaves"',
+  ],
   [
     'advisories that nobody would look at',
     peers({ tcb: { advisories: ['INTEL-SA-00001'] } }),

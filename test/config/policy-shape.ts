@@ -2,8 +2,10 @@ import t from 'tap'
 import { type PolicyDocument, policySchema, policyShape } from '../../src/config/policy-shape.ts'
 import { type Complaint, told, type Unfit, unfit } from '../../src/config/shape.ts'
 import { syntheticRootPem } from '../../src/demo/tee.ts'
+import { ed25519Key, p256Key } from '../support/signed.ts'
 
 const hex = 'ab'.repeat(32)
+const { jwk } = p256Key()
 const minimal = { version: 1, name: 'x', upstream: { mode: 'plaintext' } }
 
 function read(value: unknown): { document: PolicyDocument | Unfit; complaints: readonly string[] } {
@@ -87,8 +89,18 @@ t.test('every key of the format is read', async t => {
     observe: { allow: ['method'], otlp: null, sealTo: null },
     signed: {
       required: false,
-      from: ['podinfo', 'rootCa'],
-      signers: [{ kid: 'ops-1', jwk: {}, services: ['spiffe://c1/'], may: ['peers.app.enclaves'], minSerial: 1 }],
+      from: ['podinfo', 'rootCa', 'configMap'],
+      signers: [
+        { kid: 'ops-1', jwk, services: ['spiffe://c1/'], may: ['peers.app-2.enclaves'], minSerial: 1 },
+        {
+          kid: 'ops-2',
+          jwk: ed25519Key().jwk,
+          services: ['spiffe://c1', 'spiffe://c1/ns/a'],
+          may: [],
+          narrowOnly: true,
+          maxLifetimeSeconds: 60,
+        },
+      ],
     },
     dangerSyntheticRoot: syntheticRootPem,
   }
@@ -99,6 +111,10 @@ t.test('every key of the format is read', async t => {
   t.same(document.upstream.upgrade.allow, ['websocket'])
   t.same(document.upstream.pins, ['01'.repeat(32)])
   t.equal(document.upstream.ca?.bundle.length, 2)
+  t.match(document.signed.signers, [
+    { kid: 'ops-1', jwk, narrowOnly: false, minSerial: 1, maxLifetimeSeconds: 2_592_000 },
+    { kid: 'ops-2', narrowOnly: true, minSerial: 0, maxLifetimeSeconds: 60 },
+  ])
   t.same(document.peers['app']?.enclaves, [
     { mrenclave: hex, until: Date.UTC(2027, 2, 1) },
     { mrsigner: hex, isvProdId: 1, minIsvSvn: 3, until: undefined },
@@ -110,6 +126,8 @@ const at = (path: string, value: unknown): unknown => {
   return rest.length === 0 ? { [first]: value } : { [first]: at(rest.join('.'), value) }
 }
 const peer = (entry: unknown) => ({ peers: { app: { enclaves: [entry] } } })
+const signer = (entry: object) =>
+  at('signed.signers', [{ kid: 'a', jwk, services: ['spiffe://c1/'], may: [], ...entry }])
 const upstream = (values: object) => ({ upstream: { mode: 'plaintext', ...values } })
 
 const refused: [name: string, part: unknown, complaint: RegExp][] = [
@@ -125,6 +143,17 @@ const refused: [name: string, part: unknown, complaint: RegExp][] = [
   ['h2c as a tunnel', upstream({ upgrade: { allow: ['H2C'] } }), /^\/upstream\/upgrade\/allow\/0: /],
   ['HTTP as a tunnel', upstream({ upgrade: { allow: ['HTTP/2.0'] } }), /^\/upstream\/upgrade\/allow\/0: /],
   ['TLS as a tunnel', upstream({ upgrade: { allow: ['TLS/1.0'] } }), /^\/upstream\/upgrade\/allow\/0: /],
+  ['another channel', at('signed.from', ['dns']), /^\/signed\/from\/0: want one of podinfo, rootCa, configMap/],
+  [
+    'a signer for everybody',
+    signer({ services: ['spiffe://'] }),
+    /^\/signed\/signers\/0\/services\/0: want a SPIFFE ID/,
+  ],
+  ['a signer for a pattern', signer({ services: ['spiffe://c1/ns/*'] }), /^\/signed\/signers\/0\/services\/0: /],
+  ['a signer with a private key', signer({ jwk: { ...jwk, d: 'secret' } }), /^\/signed\/signers\/0\/jwk: (?!.*secret)/],
+  ['a signer without a key', signer({ jwk: undefined }), /^\/signed\/signers\/0\/jwk: /],
+  ['a signer of patterns', signer({ may: ['peers.*.enclaves'] }), /^\/signed\/signers\/0\/may\/0: want a dotted/],
+  ['a signer for ever', signer({ maxLifetimeSeconds: 31_536_001 }), /^\/signed\/signers\/0\/maxLifetimeSeconds: /],
   ['a probe elsewhere', upstream({ probe: { path: 'http://x/' } }), /^\/upstream\/probe\/path: /],
   ['a probe with a line break', upstream({ probe: { path: '/\r\n' } }), /^\/upstream\/probe\/path: /],
   ['a short pin', upstream({ pins: ['sha256/AAAA'] }), /^\/upstream\/pins\/0: /],

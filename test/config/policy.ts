@@ -4,6 +4,7 @@ import { Fault } from '../../src/base/errors.ts'
 import { compatible, confidential, demo } from '../../src/config/policies.ts'
 import { dangers, loadPolicy, policyDigest, readPolicy, weaknesses } from '../../src/config/policy.ts'
 import { syntheticRoot } from '../../src/demo/tee.ts'
+import { cart, ed25519Key, noon, p256Key, payloadOf, type Said, signedBy } from '../support/signed.ts'
 
 const bytesOf = (text: string) => new TextEncoder().encode(text)
 const noFile = (): Uint8Array => {
@@ -174,4 +175,149 @@ t.test('what was checked is what was digested', async t => {
   const { bytes } = loadPolicy('x', () => mine)
   mine.fill(0)
   t.same(bytes, bytesOf(filled))
+})
+
+const ops = p256Key()
+const attested = { mode: 'attested', trust: 'measurement', freshness: 'none', accept: 'app' }
+const enclaves = [{ mrenclave: hex }]
+
+/** A base policy with one signer, and how its service's part is delivered. */
+function base(signed: object = {}, more: object = {}): Uint8Array {
+  const signers = [
+    { kid: 'ops-1', jwk: ops.jwk, services: ['spiffe://c1.example.org/'], may: ['service', 'peers.app.enclaves'] },
+  ]
+  const part = { from: ['podinfo', 'rootCa', 'configMap'], signers, ...signed }
+  const document = {
+    version: 1,
+    name: 'acme',
+    upstream: attested,
+    peers: { app: { enclaves: [] } },
+    signed: part,
+    ...more,
+  }
+  return bytesOf(JSON.stringify(document))
+}
+const host = (rootCa: string | undefined, at = noon) =>
+  ({
+    kind: 'host',
+    at,
+    get: (name: string) => (name === 'ROOT_CA' && rootCa !== undefined ? `postern-policy:${rootCa}` : undefined),
+    readFile: () => undefined,
+  }) as const
+const part: Said = { grant: { 'peers.app.enclaves': enclaves } }
+
+t.test('a service brings its own part', async t => {
+  const token = signedBy(ops, 'ops-1', part)
+  const { policy, digest, bytes, written } = loadPolicy('f', () => base(), host(token))
+  t.match(policy, {
+    name: 'acme',
+    service: { id: cart, namespace: 'shop', name: 'cart' },
+    upstream: { mode: 'attested', accepted: { enclaves } },
+    signed: { required: false, part: { kid: 'ops-1', serial: 17, service: cart, grants: ['peers.app.enclaves'] } },
+  })
+  t.ok(Object.isFrozen(policy.signed?.part))
+  t.same(bytes, base(), 'the base as it was')
+  t.match(written, { name: 'acme', service: cart, peers: { app: { enclaves } } })
+  t.same(digest, policyDigest(base(), bytesOf(payloadOf(part))))
+  t.same(weaknesses(policy).includes('signed.required=false'), true)
+  const required = readPolicy(base({ required: true }), 'f', host(token))
+  t.notOk(weaknesses(required).includes('signed.required=false'))
+})
+
+t.test('the digest is over base and payload, each with its length, and not over the signature', async t => {
+  const u32 = (n: number) => Buffer.from([n >>> 24, (n >>> 16) & 255, (n >>> 8) & 255, n & 255])
+  const framed = (b: Uint8Array, j: Uint8Array) =>
+    Buffer.concat([Buffer.from('postern policy v1\0'), u32(b.length), b, u32(j.length), j])
+  const payload = bytesOf(payloadOf(part))
+  const { digest } = loadPolicy('f', () => base(), host(signedBy(ops, 'ops-1', part)))
+  t.equal(Buffer.from(digest).toString('hex'), createHash('sha256').update(framed(base(), payload)).digest('hex'))
+  const again = loadPolicy('f', () => base(), host(signedBy(ops, 'ops-1', part))).digest
+  t.same(again, digest, 'a second signature is the same policy')
+  const later = loadPolicy('f', () => base(), host(signedBy(ops, 'ops-1', { ...part, serial: 18 }))).digest
+  t.notSame(later, digest)
+  t.notSame(policyDigest(bytesOf('ab'), bytesOf('c')), policyDigest(bytesOf('a'), bytesOf('bc')))
+})
+
+t.test('without its part', async t => {
+  t.throws(() => loadPolicy('f', () => base(), host(undefined)), {
+    message: 'policy f: it accepts nobody until a signed policy sets peers.app.enclaves',
+  })
+  const filledIn = base({}, { peers: { app: { enclaves } } })
+  const { policy, digest } = loadPolicy('f', () => filledIn, host(undefined))
+  t.same(policy.service, undefined)
+  t.match(policy.signed, { required: false, part: undefined, signers: [{ kid: 'ops-1', minSerial: 0 }] })
+  t.notOk('jwk' in (policy.signed?.signers[0] ?? {}))
+  t.same(digest, policyDigest(filledIn))
+  for (const delivery of [host(undefined), undefined]) {
+    t.throws(() => loadPolicy('f', () => base({ required: true }, { peers: { app: { enclaves } } }), delivery), {
+      code: 'policy-invalid',
+      message:
+        'policy f: /signed/required: want a signed policy by way of podinfo or rootCa or configMap, and found none',
+    })
+  }
+})
+
+t.test('tools look at the base by itself', async t => {
+  const { policy } = loadPolicy('f', () => base({ required: true }), { kind: 'later' })
+  t.match(policy, { upstream: { accepted: { enclaves: [] } }, signed: { required: true, part: undefined } })
+  const nobody = base({ signers: [{ kid: 'a', jwk: ops.jwk, services: ['spiffe://c1/'], may: [] }] })
+  t.throws(() => loadPolicy('f', () => nobody, { kind: 'later' }), { message: /^policy f: it accepts nobody: copy it/ })
+})
+
+t.test('a token in the hand', async t => {
+  const token = signedBy(ops, 'ops-1', part)
+  const given = { kind: 'given', token, from: 'a.jws', at: undefined } as const
+  t.equal(readPolicy(base(), 'f', given).signed?.part?.serial, 17)
+  t.throws(() => readPolicy(base(), 'f', { ...given, at: noon * 2 }), {
+    message: /^policy f: the signed policy in a\.jws: exp: /,
+  })
+})
+
+t.test('what is not looked for is not read', async t => {
+  const filledIn = base({ from: ['podinfo'] }, { peers: { app: { enclaves } } })
+  t.equal(readPolicy(filledIn, 'f', host(signedBy(ops, 'ops-1', part))).service, undefined)
+  t.equal(loadPolicy('demo', noFile, host('no token')).policy.signed, undefined)
+})
+
+t.test('a refused part stops the start, and never leaves the base alone', async t => {
+  const filledIn = () => base({}, { peers: { app: { enclaves } } })
+  const tokens: [name: string, token: string, reason: RegExp][] = [
+    ['an unknown key', signedBy(ed25519Key(), 'dev-1', part), /kid: want a signer/],
+    ['a stranger', signedBy(p256Key(), 'ops-1', part), /the signature is not by the key/],
+    ['an expired one', signedBy(ops, 'ops-1', { ...part, exp: noon / 1000 }), /exp: it expired/],
+    [
+      'a wider one',
+      signedBy(ops, 'ops-1', { grant: { 'peers.app.enclaves': [{ mrenclave: 'cd'.repeat(32) }] } }),
+      /which is wider/,
+    ],
+    ['nothing', '', /want a JWS/],
+  ]
+  for (const [name, token, reason] of tokens) {
+    t.throws(() => loadPolicy('f', filledIn, host(token)), { code: 'policy-invalid', message: reason }, name)
+  }
+  const broken = { ...host(undefined), readFile: () => Reflect.apply(noFile, undefined, []) }
+  t.throws(() => loadPolicy('f', filledIn, broken), { message: 'policy f: /etc/podinfo/annotations: ENOENT' })
+  const twice = { ...host('a.b.c'), readFile: (path: string) => (path.endsWith('.jws') ? bytesOf('a.b.c') : undefined) }
+  t.throws(() => loadPolicy('f', filledIn, twice), { message: /^policy f: there is a signed policy in ROOT_CA and in/ })
+})
+
+t.test('the outcome is judged by every rule for policies', async t => {
+  const soft = { peers: { app: { enclaves, tcb: { profile: 'swHardeningOk', advisories: ['INTEL-SA-00615'] } } } }
+  const signers = [
+    { kid: 'ops-1', jwk: ops.jwk, services: ['spiffe://c1.example.org/'], may: ['service', 'peers.app.tcb.profile'] },
+  ]
+  const token = signedBy(ops, 'ops-1', { grant: { 'peers.app.tcb.profile': 'strict' } })
+  t.throws(() => readPolicy(base({ signers }, soft), 'f', host(token)), {
+    message: /^policy f: \/peers\/app\/tcb\/advisories: want nothing, as the profile is "strict"/,
+  })
+})
+
+t.test('an error of ours is none of the policy', async t => {
+  const broken = {
+    ...host(undefined),
+    get: () => {
+      throw new TypeError('ours')
+    },
+  }
+  t.throws(() => readPolicy(base({ from: ['rootCa'] }), 'f', broken), TypeError)
 })

@@ -2,6 +2,7 @@ import t from 'tap'
 import { readJson } from '../../src/config/json.ts'
 import {
   anyObject,
+  anyValue,
   array,
   byKey,
   type Complaint,
@@ -104,6 +105,11 @@ const others: [name: string, shape: Shape<unknown>, json: string, complaint: str
 for (const [name, shape, json, complaint] of others) {
   t.test(`${name} is refused`, async t => t.same(read(shape, json), { value: unfit, complaints: [complaint] }))
 }
+
+t.test('any value is what it was', async t => {
+  for (const json of ['null', '[{"a":[]}]', '"x"', '0']) t.same(read(anyValue, json).value, JSON.parse(json))
+  t.same(anyValue.schema, {})
+})
 
 t.test('a text that fits its pattern and makes no sense is refused', async t => {
   const even = parsed({ pattern: /^\d+$/, want: 'an even number', as: s => (Number(s) % 2 ? undefined : Number(s)) })

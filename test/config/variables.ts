@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { loadPolicy, type Policy } from '../../src/config/policy.ts'
 import { readProxyConfig } from '../../src/config/proxy.ts'
+import { findSigned } from '../../src/config/signed/channels.ts'
 import { ownVariables, requiredVariables, variables } from '../../src/config/variables.ts'
 import { base, environments, type Values } from '../support/environments.ts'
 
@@ -11,11 +12,13 @@ const [plain, verified] = ['compatible', 'demo'].map(name => loadPolicy(name, re
 /** Names that are asked for, whether or not the configuration can be used. */
 function asked(values: Values, policy: Policy): Set<string> {
   const names = new Set<string>()
+  const get = (name: string): string | undefined => {
+    names.add(name)
+    return Object.hasOwn(values, name) ? values[name] : undefined
+  }
+  findSigned(['podinfo', 'rootCa', 'configMap'], { get, readFile: () => undefined })
   try {
-    readProxyConfig(name => {
-      names.add(name)
-      return Object.hasOwn(values, name) ? values[name] : undefined
-    }, policy)
+    readProxyConfig(get, policy)
   } catch {}
   return names
 }
@@ -57,7 +60,7 @@ t.test('ours say so, and none steers Node', async t => {
   )
   t.same(
     variables.filter(
-      name => !/^(POSTERN|SERVING|QUEUE|REVISION|ENABLE|USER_PORT|CONTAINER_CONC|OBSERV|TRACING)/.test(name),
+      name => !/^(POSTERN|SERVING|QUEUE|REVISION|ENABLE|USER_PORT|CONTAINER_CONC|OBSERV|TRACING|ROOT_CA)/.test(name),
     ),
     [],
   )

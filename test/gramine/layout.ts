@@ -50,6 +50,7 @@ t.test('plain: the program, what it needs, and nothing to look around with', asy
   for (const path of [
     '/tmp',
     '/etc/podinfo',
+    '/etc/postern',
     '/var/lib/knative/certs',
     '/var/run/secrets/tokens',
     '/var/run/secrets/kubernetes.io/serviceaccount',
@@ -104,7 +105,7 @@ t.test('enclave: the files of the manifest, and no packages', async t => {
     ],
   )
   t.ok(statSync(`${tree}/usr/bin/node`).isFile())
-  t.same(below(tree, 'etc/**/*'), ['/etc/podinfo'], 'the image that runs it keeps its own')
+  t.same(below(tree, 'etc/**/*'), ['/etc/podinfo', '/etc/postern'], 'the image that runs it keeps its own')
   t.throws(() => layOut(root, 'enclave', tree), { message: /tree is not empty; name a new folder$/ })
 })
 

@@ -80,6 +80,7 @@ t.test('no insecure key, no debug, no code that the host may give', async t => {
   t.notMatch(rendered.replace(/^#.*$/gm, ''), /insecure|NODE_OPTIONS|debug = true/)
   t.same(manifestOf(rendered).allowed, [
     '/etc/podinfo/',
+    '/etc/postern/',
     '/var/lib/knative/certs/',
     '/var/run/secrets/tokens/',
     '/var/run/secrets/kubernetes.io/serviceaccount/',

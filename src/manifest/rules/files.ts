@@ -8,6 +8,7 @@ import { policyOf, scriptOf } from './loader.ts'
 /** What Kubernetes and Knative mount into the pod, and postern reads as the host's word. */
 export const kubernetesMounts = [
   '/etc/podinfo/',
+  '/etc/postern/',
   '/var/lib/knative/certs/',
   '/var/run/secrets/tokens/',
   '/var/run/secrets/kubernetes.io/serviceaccount/',
