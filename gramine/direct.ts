@@ -1,0 +1,133 @@
+// The enclave under gramine-direct: Gramine without SGX, which enforces the manifest all the same, its list of trusted
+// files included. `node gramine/direct.ts --policy FILE` runs dist/enclave.js so, with the environment that it is given.
+//
+// The manifest names the places of the image, so it gets the image: the tree of layout.ts over the files of this machine,
+// in a mount namespace, as user 65532, read-only, without capabilities. Evidence cannot be had: there is no SGX.
+
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, mkdirSync, mkdtempSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { layOut } from './layout.ts'
+import { writeEnclave } from './manifest.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** Where the manifest has Gramine, as its Debian package puts it. */
+const packaged = '/usr/lib/x86_64-linux-gnu/gramine'
+
+/** $1 is the tree, $2 an empty folder that becomes the root, $3 what happens to /app; then the command. */
+const namespace = `
+set -eu
+mount -t overlay overlay -o "lowerdir=$1:/" "$2"
+for name in dev proc sys; do mount --rbind "/$name" "$2/$name"; done
+mount -t tmpfs -o mode=1777 tmpfs "$2/tmp"
+[ "$3" = read ] || mount --bind "$1/app" "$2/app"
+shift 3
+# What a debugger or a test runner loads into every Node is not in the image.
+unset NODE_OPTIONS
+exec "$@"
+`
+
+/** What chroot itself needs, as inheritable ones: the bounding set is empty for what it starts. */
+const forChroot = ['sys_chroot', 'setuid', 'setgid'].map(name => `+${name}`).join()
+const asNobody = [
+  ...['setpriv', `--inh-caps=-all,${forChroot}`, 'setpriv', '--no-new-privs', '--bounding-set=-all'],
+  ...['chroot', '--userspec=65532:65532', '--groups=65532'],
+]
+
+/** Why enclaves cannot be run here, and how that is cured; undefined where they can. */
+export function directMissing(): string | undefined {
+  for (const name of ['gramine-direct', 'gramine-manifest']) {
+    if (spawnSync(name, ['--help']).error) {
+      return `no ${name} on PATH: install Gramine 1.9 (https://gramine.readthedocs.io, or its source with -Ddirect=enabled)`
+    }
+  }
+  const probe = 'mount -t overlay overlay -o "lowerdir=/usr:/" /mnt && exec setpriv --bounding-set=-all true'
+  const { status, error, stderr } = spawnSync('unshare', ['--mount', 'sh', '-c', probe], { encoding: 'utf8' })
+  if (status === 0) return undefined
+  return `no mount namespace with an overlay (${error?.message ?? stderr.trim()}): run as root on Linux`
+}
+
+/** An enclave whose files lie at their places. */
+export class DirectEnclave {
+  /** Its tree: what is put into its folders, such as /var/lib/knative/certs, is what the host mounts there. */
+  readonly tree: string
+  readonly #folder: string
+
+  /**
+   * @param folder empty or new, for all files
+   * @param policy path of a policy
+   * @param bundle path of the program
+   * @throws Fault, as writeEnclave
+   */
+  constructor(folder: string, policy: string, bundle: string = join(root, 'dist/enclave.js')) {
+    this.#folder = folder
+    this.tree = join(folder, 'tree')
+    const made = join(folder, 'made')
+    writeEnclave(['--policy', policy, '--bundle', bundle, '--out', join(made, 'dist/enclave')])
+    copyFileSync(bundle, join(made, 'dist/enclave.js'))
+    for (const name of ['LICENSE', 'package.json']) copyFileSync(join(root, name), join(made, name))
+    layOut(made, 'enclave', this.tree)
+    mkdirSync(join(folder, 'root'))
+    const runtime = installed()
+    if (runtime === packaged) return
+    mkdirSync(join(this.tree, dirname(packaged)), { recursive: true })
+    symlinkSync(runtime, join(this.tree, packaged))
+  }
+
+  /** Writes the hashes into the manifest. To be called once, when no file changes any more. */
+  measure(): void {
+    this.prepare('gramine-manifest', '/app/postern.manifest.toml', '/app/postern.manifest')
+  }
+
+  /**
+   * Runs a command in the image as it is being made: as root, /app can be written.
+   * @returns what it printed. @throws Error with what it said, where it fails
+   */
+  prepare(...command: readonly string[]): string {
+    const [file = '', ...args] = this.#inside('write', ['chroot', this.#root, ...command])
+    const { status, stdout, stderr, error } = spawnSync(file, args, { encoding: 'utf8' })
+    if (status !== 0) throw new Error(`${command.join(' ')}: ${error?.message ?? stderr.trim()}`)
+    return stdout
+  }
+
+  /** The command line that runs it; the process that it starts becomes Gramine. */
+  command(): readonly string[] {
+    return this.#inside('read', [...asNobody, this.#root, 'gramine-direct', '/app/postern'])
+  }
+
+  get #root(): string {
+    return join(this.#folder, 'root')
+  }
+
+  #inside(app: 'read' | 'write', command: readonly string[]): string[] {
+    const mounted = ['sh', '-c', namespace, 'enclave', this.tree, this.#root, app, ...command]
+    return ['unshare', '--mount', '--propagation', 'private', ...mounted]
+  }
+}
+
+/** The folder in which this machine has Gramine. */
+function installed(): string {
+  const asked = ['--no-check', '--string', 'loader.env.AT = "{{ gramine.runtimedir() }}"\nlibos.entrypoint = "x"']
+  const { stdout, stderr, error } = spawnSync('gramine-manifest', asked, { encoding: 'utf8' })
+  const runtime = /^AT = "(.+)\/runtime\/glibc\/?"$/m.exec(stdout ?? '')?.[1]
+  if (runtime === undefined) throw new Error(`gramine-manifest: ${error?.message ?? stderr.trim()}`)
+  return runtime
+}
+
+if (import.meta.main) {
+  const { policy } = parseArgs({ options: { policy: { type: 'string' } } }).values
+  const missing = directMissing()
+  if (policy === undefined || missing !== undefined) {
+    process.stderr.write(missing ? `${missing}\n` : 'usage: node gramine/direct.ts --policy FILE\n')
+    process.exit(policy === undefined ? 64 : 1)
+  }
+  const enclave = new DirectEnclave(mkdtempSync(join(tmpdir(), 'postern-enclave-')), policy)
+  enclave.measure()
+  const [file = '', ...args] = enclave.command()
+  const path = spawnSync('which', [file], { encoding: 'utf8' }).stdout.trim()
+  process.execve?.(path, [file, ...args], process.env)
+}
