@@ -18,14 +18,19 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** Where the manifest has Gramine, as its Debian package puts it. */
 const packaged = '/usr/lib/x86_64-linux-gnu/gramine'
 
-/** $1 is the tree, $2 an empty folder that becomes the root, $3 what happens to /app; then the command. */
+/**
+ * $1 is the tree, $2 and $3 empty folders, of which the latter becomes the root, $4 what happens to /app; then the command.
+ * Layers of an overlay must not lie in one another, so the tree becomes a file system of its own.
+ */
 const namespace = `
 set -eu
-mount -t overlay overlay -o "lowerdir=$1:/" "$2"
-for name in dev proc sys; do mount --rbind "/$name" "$2/$name"; done
-mount -t tmpfs -o mode=1777 tmpfs "$2/tmp"
-[ "$3" = read ] || mount --bind "$1/app" "$2/app"
-shift 3
+mount -t tmpfs -o mode=755 tmpfs "$2"
+cp -a "$1/." "$2"
+mount -t overlay overlay -o "lowerdir=$2:/" "$3"
+for name in dev proc sys; do mount --rbind "/$name" "$3/$name"; done
+mount -t tmpfs -o mode=1777 tmpfs "$3/tmp"
+[ "$4" = read ] || mount --bind "$1/app" "$3/app"
+shift 4
 # What a debugger or a test runner loads into every Node is not in the image.
 unset NODE_OPTIONS
 exec "$@"
@@ -45,7 +50,8 @@ export function directMissing(): string | undefined {
       return `no ${name} on PATH: install Gramine 1.9 (https://gramine.readthedocs.io, or its source with -Ddirect=enabled)`
     }
   }
-  const probe = 'mount -t overlay overlay -o "lowerdir=/usr:/" /mnt && exec setpriv --bounding-set=-all true'
+  const probe = `mount -t tmpfs tmpfs /tmp && mkdir /tmp/layer /tmp/root &&
+    mount -t overlay overlay -o lowerdir=/tmp/layer:/ /tmp/root && exec setpriv --bounding-set=-all true`
   const { status, error, stderr } = spawnSync('unshare', ['--mount', 'sh', '-c', probe], { encoding: 'utf8' })
   if (status === 0) return undefined
   return `no mount namespace with an overlay (${error?.message ?? stderr.trim()}): run as root on Linux`
@@ -69,9 +75,9 @@ export class DirectEnclave {
     const made = join(folder, 'made')
     writeEnclave(['--policy', policy, '--bundle', bundle, '--out', join(made, 'dist/enclave')])
     copyFileSync(bundle, join(made, 'dist/enclave.js'))
-    for (const name of ['LICENSE', 'package.json']) copyFileSync(join(root, name), join(made, name))
+    copyFileSync(join(root, 'LICENSE'), join(made, 'LICENSE'))
     layOut(made, 'enclave', this.tree)
-    mkdirSync(join(folder, 'root'))
+    for (const name of ['layer', 'root']) mkdirSync(join(folder, name))
     const runtime = installed()
     if (runtime === packaged) return
     mkdirSync(join(this.tree, dirname(packaged)), { recursive: true })
@@ -104,7 +110,17 @@ export class DirectEnclave {
   }
 
   #inside(app: 'read' | 'write', command: readonly string[]): string[] {
-    const mounted = ['sh', '-c', namespace, 'enclave', this.tree, this.#root, app, ...command]
+    const mounted = [
+      'sh',
+      '-c',
+      namespace,
+      'enclave',
+      this.tree,
+      join(this.#folder, 'layer'),
+      this.#root,
+      app,
+      ...command,
+    ]
     return ['unshare', '--mount', '--propagation', 'private', ...mounted]
   }
 }
