@@ -5,15 +5,15 @@
 // in a mount namespace, as user 65532, read-only, without capabilities. Evidence cannot be had: there is no SGX.
 
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, symlinkSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
+import { delimiter, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { layOut } from './layout.ts'
 import { writeEnclave } from './manifest.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
+const shippedBundle = join(root, 'dist/enclave.js')
 
 /** Where the manifest has Gramine, as its Debian package puts it. */
 const packaged = '/usr/lib/x86_64-linux-gnu/gramine'
@@ -69,7 +69,7 @@ export class DirectEnclave {
    * @param bundle path of the program
    * @throws Fault, as writeEnclave
    */
-  constructor(folder: string, policy: string, bundle: string = join(root, 'dist/enclave.js')) {
+  constructor(folder: string, policy: string, bundle: string = shippedBundle) {
     this.#folder = folder
     this.tree = join(folder, 'tree')
     const made = join(folder, 'made')
@@ -134,16 +134,50 @@ function installed(): string {
   return runtime
 }
 
-if (import.meta.main) {
-  const { policy } = parseArgs({ options: { policy: { type: 'string' } } }).values
-  const missing = directMissing()
-  if (policy === undefined || missing !== undefined) {
-    process.stderr.write(missing ? `${missing}\n` : 'usage: node gramine/direct.ts --policy FILE\n')
-    process.exit(policy === undefined ? 64 : 1)
-  }
-  const enclave = new DirectEnclave(mkdtempSync(join(tmpdir(), 'postern-enclave-')), policy)
+const usage = `usage: node gramine/direct.ts --policy FILE [--folder DIR] [--print]
+       node gramine/direct.ts --check
+
+  --policy FILE  whom it trusts; evidence cannot be had, so not one that asks for it
+  --folder DIR   for its files, replaced (default dist/direct)
+  --print        prepares only, and prints the command line that runs it, as JSON
+  --check        says what is missing here, with exit code 1
+`
+
+function main(argv: readonly string[]): number {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      policy: { type: 'string' },
+      folder: { type: 'string', default: join(root, 'dist/direct') },
+      print: { type: 'boolean', default: false },
+      check: { type: 'boolean', default: false },
+    },
+  })
+  if ((values.policy === undefined) !== values.check) return say(usage, 64)
+  const missing = directMissing() ?? bundleMissing()
+  if (missing !== undefined) return say(`${missing}\n`, 1)
+  if (values.policy === undefined) return 0
+  rmSync(values.folder, { recursive: true, force: true })
+  const enclave = new DirectEnclave(resolve(values.folder), values.policy)
   enclave.measure()
   const [file = '', ...args] = enclave.command()
-  const path = spawnSync('which', [file], { encoding: 'utf8' }).stdout.trim()
-  process.execve?.(path, [file, ...args], process.env)
+  if (values.print) process.stdout.write(`${JSON.stringify([file, ...args])}\n`)
+  // This process becomes the enclave, with the environment that it was given.
+  else process.execve?.(onPath(file), [file, ...args], process.env)
+  return 0
 }
+
+const bundleMissing = (): string | undefined =>
+  existsSync(shippedBundle) ? undefined : `no ${shippedBundle}: npm run build`
+
+function say(text: string, code: number): number {
+  process.stderr.write(text)
+  return code
+}
+
+function onPath(name: string): string {
+  const files = (process.env['PATH'] ?? '').split(delimiter).map(folder => join(folder, name))
+  return files.find(file => existsSync(file)) ?? name
+}
+
+if (import.meta.main) process.exitCode = main(process.argv.slice(2))

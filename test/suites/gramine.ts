@@ -4,7 +4,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { connect as tlsConnect } from 'node:tls'
@@ -14,6 +14,7 @@ import { demo } from '../../src/config/policies.ts'
 import { variables } from '../../src/config/variables.ts'
 import { demoStranger } from '../../src/demo/enclaves.ts'
 import { demoCredential } from '../../src/demo/function.ts'
+import { withKeyPem } from '../../src/identity/credential.ts'
 import { gramine, nodeFlags } from '../support/bundled.ts'
 import { bytesOf, startContainer as startWatched } from '../support/engine-containers.ts'
 import { demoProgram, newEnclave, startEnclave } from '../support/gramine-direct.ts'
@@ -148,6 +149,7 @@ t.test('under Gramine', { skip, timeout: 600_000 }, async t => {
 
   t.test('the very bytes that ship', async t => {
     const enclave = await newEnclave(t)
+    mount(join(enclave.tree, 'var/lib/knative/certs'), await mountedPair())
     enclave.measure()
     await shipped(t, enclave)
   })
@@ -169,6 +171,10 @@ async function shipped(t: Test, enclave: DirectEnclave): Promise<void> {
     t.match(await ask(port, { method: 'POST', body: 'through' }), { status: 200, body: 'through' })
     t.match(await probe(port), { status: 200, body: 'queue' })
     t.match(await ask(ports.autoscaler, { path: '/metrics' }), { status: 200 })
+  })
+
+  t.test('the certificate that the kubelet mounted is on the TLS port', async t => {
+    t.match(await ask(ports.tls, { tls: true, method: 'POST', body: 'over TLS' }), { status: 200, body: 'over TLS' })
   })
 
   t.test('a body of 1 MiB, both ways', async t => {
@@ -213,6 +219,21 @@ async function shipped(t: Test, enclave: DirectEnclave): Promise<void> {
     t.match(await proxy.exit, { code: 0, signal: null })
     t.equal(proxy.lines().at(-1)?.['message'], 'Shutdown complete, exiting...')
   })
+}
+
+/** As the kubelet mounts: the folder's files are links through another link, which it swaps to replace all at once. */
+function mount(folder: string, files: Readonly<Record<string, string>>): void {
+  mkdirSync(join(folder, '..2026'))
+  symlinkSync('..2026', join(folder, '..data'))
+  for (const [name, text] of Object.entries(files)) {
+    writeFileSync(join(folder, '..2026', name), text)
+    symlinkSync(`..data/${name}`, join(folder, name))
+  }
+}
+
+async function mountedPair(): Promise<Record<string, string>> {
+  const credential = await demoCredential(demoStranger())
+  return withKeyPem(credential, ({ key, cert }) => ({ 'tls.crt': String(cert), 'tls.key': String(key) }))
 }
 
 async function attested(t: Test, enclave: DirectEnclave): Promise<void> {
