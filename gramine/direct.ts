@@ -126,7 +126,7 @@ export class DirectEnclave {
 }
 
 /** The folder in which this machine has Gramine. */
-function installed(): string {
+export function installed(): string {
   const asked = ['--no-check', '--string', 'loader.env.AT = "{{ gramine.runtimedir() }}"\nlibos.entrypoint = "x"']
   const { stdout, stderr, error } = spawnSync('gramine-manifest', asked, { encoding: 'utf8' })
   const runtime = /^AT = "(.+)\/runtime\/glibc\/?"$/m.exec(stdout ?? '')?.[1]

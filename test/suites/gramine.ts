@@ -17,7 +17,7 @@ import { demoCredential } from '../../src/demo/function.ts'
 import { withKeyPem } from '../../src/identity/credential.ts'
 import { gramine, nodeFlags } from '../support/bundled.ts'
 import { bytesOf, startContainer as startWatched } from '../support/engine-containers.ts'
-import { demoProgram, newEnclave, startEnclave } from '../support/gramine-direct.ts'
+import { ahead, askKernelForTime, demoProgram, newEnclave, noSteps, startEnclave } from '../support/gramine-direct.ts'
 import {
   ask,
   choosePorts,
@@ -30,7 +30,7 @@ import {
   start,
   until,
 } from '../support/process.ts'
-import { open, startDemoContainer } from '../support/process-inside.ts'
+import { open, startContainer, startDemoContainer } from '../support/process-inside.ts'
 import { listen } from '../support/sockets.ts'
 
 // What a program writes to stderr, Gramine writes to stdout.
@@ -154,12 +154,35 @@ t.test('under Gramine', { skip, timeout: 600_000 }, async t => {
     await shipped(t, enclave)
   })
 
+  t.test('a clock that the host sets ahead by an hour, and back', { skip: noSteps() }, async t => {
+    const enclave = await newEnclave(t)
+    askKernelForTime(enclave)
+    enclave.measure()
+    await stepped(t, enclave)
+  })
+
   t.test('with synthetic evidence on both sides', async t => {
     const enclave = await newEnclave(t, { program: await demoProgram(300), policy: demo })
     enclave.measure()
     await attested(t, enclave)
   })
 })
+
+/** Behind a stepped clock timers wait for the time to come again, so this one is not used for anything else. */
+async function stepped(t: Test, enclave: DirectEnclave): Promise<void> {
+  const ports = await choosePorts()
+  const container = await startContainer(t, ports.user)
+  const proxy = await serving(t, enclave, environment(ports))
+  const held = ask(ports.serving, { path: '/hold' })
+  await until('it is in the container', () => container.held() === 1)
+  const back = await ahead(proxy.pid, 3_600)
+  t.match(await held, { status: 504 }, 'what is under way is late at once: Gramine has no other clock')
+  t.match(await ask(ports.serving), { status: 200, body: 'hello' }, 'what comes then is served')
+  await back()
+  t.match(await ask(ports.serving), { status: 200, body: 'hello' }, 'and so is what comes when it is back')
+  t.match(await probe(ports.serving), { status: 200, body: 'queue' })
+  t.notOk(proxy.exited())
+}
 
 async function shipped(t: Test, enclave: DirectEnclave): Promise<void> {
   const echo = createServer((message, response) => message.pipe(response))
