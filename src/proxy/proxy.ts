@@ -70,7 +70,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   try {
     // Who we are, before any port is open: a policy that cannot be kept must not even look alive.
     const tee = openTee(options)
-    const source = await chooseSource(options, tee)
+    const source = chooseSource(options, tee)
     announce(options, tee, log)
     const parts = makeParts({ ...options, startUp }, tee, log)
     steps.push(parts.requestLog.flush)
