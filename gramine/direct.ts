@@ -1,5 +1,5 @@
 // The enclave under gramine-direct: Gramine without SGX, which enforces the manifest all the same, its list of trusted
-// files included. `node gramine/direct.ts --policy FILE` runs dist/enclave.js so, with the environment that it is given.
+// files included. `npm run direct -- --policy FILE` runs dist/enclave.js so, with the environment that it is given.
 //
 // The manifest names the places of the image, so it gets the image: the tree of layout.ts over the files of this machine,
 // in a mount namespace, as user 65532, read-only, without capabilities. Evidence cannot be had: there is no SGX.
@@ -9,6 +9,7 @@ import { copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync } from 'node:f
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { systemCode } from '../src/base/errors.ts'
 import { layOut } from './layout.ts'
 import { writeEnclave } from './manifest.ts'
 
@@ -134,8 +135,8 @@ export function installed(): string {
   return runtime
 }
 
-const usage = `usage: node gramine/direct.ts --policy FILE [--folder DIR] [--print]
-       node gramine/direct.ts --check
+const usage = `usage: npm run direct -- --policy FILE [--folder DIR] [--print]
+       npm run direct -- --check
 
   --policy FILE  whom it trusts; evidence cannot be had, so not one that asks for it
   --folder DIR   for its files, replaced (default dist/direct)
@@ -143,16 +144,16 @@ const usage = `usage: node gramine/direct.ts --policy FILE [--folder DIR] [--pri
   --check        says what is missing here, with exit code 1
 `
 
+const options = {
+  policy: { type: 'string' },
+  folder: { type: 'string', default: join(root, 'dist/direct') },
+  print: { type: 'boolean', default: false },
+  check: { type: 'boolean', default: false },
+} as const
+
+/** @returns the exit code. @throws TypeError from parseArgs, and the errors of DirectEnclave */
 function main(argv: readonly string[]): number {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: {
-      policy: { type: 'string' },
-      folder: { type: 'string', default: join(root, 'dist/direct') },
-      print: { type: 'boolean', default: false },
-      check: { type: 'boolean', default: false },
-    },
-  })
+  const { values } = parseArgs({ args: [...argv], options })
   if ((values.policy === undefined) !== values.check) return say(usage, 64)
   const missing = directMissing() ?? bundleMissing()
   if (missing !== undefined) return say(`${missing}\n`, 1)
@@ -180,4 +181,11 @@ function onPath(name: string): string {
   return files.find(file => existsSync(file)) ?? name
 }
 
-if (import.meta.main) process.exitCode = main(process.argv.slice(2))
+if (import.meta.main) {
+  try {
+    process.exitCode = main(process.argv.slice(2))
+  } catch (error) {
+    const misused = systemCode(error)?.startsWith('ERR_PARSE_ARGS') === true
+    process.exitCode = say(`${error instanceof Error ? error.message : error}\n`, misused ? 64 : 1)
+  }
+}
