@@ -139,14 +139,15 @@ const usage = `usage: npm run direct -- --policy FILE [--folder DIR] [--print]
        npm run direct -- --check
 
   --policy FILE  whom it trusts; evidence cannot be had, so not one that asks for it
-  --folder DIR   for its files, replaced (default dist/direct)
+  --folder DIR   a new one for its files (default dist/direct, which is replaced)
   --print        prepares only, and prints the command line that runs it, as JSON
   --check        says what is missing here, with exit code 1
 `
 
+const usualFolder = join(root, 'dist/direct')
 const options = {
   policy: { type: 'string' },
-  folder: { type: 'string', default: join(root, 'dist/direct') },
+  folder: { type: 'string', default: usualFolder },
   print: { type: 'boolean', default: false },
   check: { type: 'boolean', default: false },
 } as const
@@ -158,7 +159,7 @@ function main(argv: readonly string[]): number {
   const missing = directMissing() ?? bundleMissing()
   if (missing !== undefined) return say(`${missing}\n`, 1)
   if (values.policy === undefined) return 0
-  rmSync(values.folder, { recursive: true, force: true })
+  if (values.folder === usualFolder) rmSync(usualFolder, { recursive: true, force: true })
   const enclave = new DirectEnclave(resolve(values.folder), values.policy)
   enclave.measure()
   const [file = '', ...args] = enclave.command()
