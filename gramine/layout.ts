@@ -43,8 +43,9 @@ export function layOut(root: string, target: Target, into: string): void {
     writeFileSync(to(`${names}/${name}`), text)
   }
   copyNode(to('/usr/bin/node'))
-  for (const name of ['LICENSE', 'package.json']) place(from(name), to(`/app/${name}`))
+  place(from('LICENSE'), to('/app/LICENSE'))
 
+  // No package.json there: Node would look at it and, as it is not measured, get EACCES and end.
   if (target === 'enclave') {
     place(from('dist/enclave.js'), to('/app/enclave.js'))
     for (const name of ['policy.json', 'postern.manifest.toml', 'sign.sh']) {
@@ -52,6 +53,7 @@ export function layOut(root: string, target: Target, into: string): void {
     }
     return
   }
+  place(from('package.json'), to('/app/package.json'))
   for (const library of librariesOf(process.execPath)) place(library, to(library))
   for (const folder of target === 'bench' ? ['dist/src', 'dist/bench'] : ['dist/src'])
     copy(from(folder), to(`/app/${folder}`))

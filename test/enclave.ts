@@ -58,5 +58,10 @@ t.test('it serves, says at debug where the start went, and leaves at a second si
   const sum = Object.values(phases).reduce((all, each) => all + each, 0)
   t.ok(Math.abs(sum - total) < 0.5, `${sum} of ${total}`)
   t.equal(started?.['severity'], 'debug')
+  t.match(await probe(ports.serving), { status: 200 })
+  const [ready, ...more] = enclave.lines().filter(({ message }) => message === 'Container ready')
+  const { app = -1, total: inAll = 0 } = (ready?.['milliseconds'] ?? {}) as Record<string, number>
+  t.ok(app >= 0 && Math.abs(total + app - inAll) < 0.5, `${app} after ${total} is ${inAll}`)
+  t.same(more, [], 'once')
   t.match(await stopAtOnce(enclave), { code: 1, signal: null })
 })

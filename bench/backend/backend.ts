@@ -27,8 +27,8 @@ const readyMs = 15_000
 const pauseMs = 50
 
 /** @param folder one that nobody else can read: the key lies in it while the run lasts */
-export async function makeKeyPair(folder: string): Promise<KeyPair> {
-  const pair = { certificate: join(folder, 'backend.pem'), key: join(folder, 'backend.key') }
+export async function makeKeyPair(folder: string, name = 'backend'): Promise<KeyPair> {
+  const pair = { certificate: join(folder, `${name}.pem`), key: join(folder, `${name}.key`) }
   withKeyPem(await demoCredential(demoFunction()), pem => {
     writeFileSync(pair.certificate, pem.cert)
     writeFileSync(pair.key, pem.key, { mode: 0o600 })

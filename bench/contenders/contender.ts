@@ -19,6 +19,8 @@ export interface Site {
   readonly folder: string
   /** The certificate to show to clients. */
   readonly pair: KeyPair
+  /** Another, for who refuses a container that shows its own. */
+  readonly otherPair: KeyPair
   readonly tools: Tools
 }
 

@@ -34,7 +34,7 @@ export function benchPolicy({ upstream, pair }: Pick<Site, 'upstream' | 'pair'>,
   return JSON.stringify(policy, undefined, 2)
 }
 
-function pinOf(certificate: string): string {
+export function pinOf(certificate: string): string {
   const { publicKey } = new X509Certificate(readFileSync(certificate))
   const digest = createHash('sha256').update(publicKey.export({ type: 'spki', format: 'der' }))
   return `sha256/${digest.digest('base64')}`
@@ -70,7 +70,6 @@ export function postern(engine: string, summary: string): Contender {
 export function posternCommand(site: Site, engine: string, { mode, metrics, requestLog }: Switches): Command {
   const policy = join(site.folder, 'policy.json')
   writeFileSync(policy, benchPolicy(site, mode))
-  const [admin, autoscaler, metricsPort] = site.spare
   const observed = {
     ...observability,
     ...(!metrics && { requestMetrics: { protocol: 'none' } }),
@@ -81,13 +80,17 @@ export function posternCommand(site: Site, engine: string, { mode, metrics, requ
     args: [...nodeFlags(posternEntry), posternEntry, 'proxy', '--policy', policy, '--engine', engine],
     // A log that nobody reads would fill its pipe and stop the proxy.
     silent: requestLog,
-    env: {
-      ...knativeEnv(site),
-      OBSERVABILITY_CONFIG: JSON.stringify(observed),
-      QUEUE_PROXY_TLS_CIPHER_SUITES: 'TLS_AES_128_GCM_SHA256',
-      POSTERN_ADMIN_PORT: String(admin),
-      POSTERN_AUTOSCALER_PORT: String(autoscaler),
-      POSTERN_METRICS_PORT: String(metricsPort),
-    },
+    env: { ...posternEnv(site), OBSERVABILITY_CONFIG: JSON.stringify(observed) },
+  }
+}
+
+export function posternEnv(site: Site): Record<string, string> {
+  const [admin, autoscaler, metrics] = site.spare
+  return {
+    ...knativeEnv(site),
+    QUEUE_PROXY_TLS_CIPHER_SUITES: 'TLS_AES_128_GCM_SHA256',
+    POSTERN_ADMIN_PORT: String(admin),
+    POSTERN_AUTOSCALER_PORT: String(autoscaler),
+    POSTERN_METRICS_PORT: String(metrics),
   }
 }

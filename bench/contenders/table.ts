@@ -3,6 +3,7 @@
 
 import type { Contender } from './contender.ts'
 import { go } from './go.ts'
+import { gramine } from './gramine.ts'
 import { haproxy } from './haproxy.ts'
 import { httpProxy } from './http-proxy.ts'
 import { nginx } from './nginx.ts'
@@ -27,6 +28,7 @@ export const contenders: readonly Contender[] = [
   postern('bytes', 'postern proxy --engine bytes, the default'),
   { ...postern('bytes-streams', "postern proxy --engine bytes-streams, on Node's documented API alone"), narrow: true },
   postern('undici', 'postern proxy --engine undici, the reference engine'),
+  gramine,
   go,
   nginx,
   haproxy,

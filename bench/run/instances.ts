@@ -35,6 +35,7 @@ interface Site {
   readonly cores: Cores | undefined
   readonly folder: string
   readonly pair: KeyPair
+  readonly otherPair: KeyPair
   readonly backend: Backend
 }
 
@@ -103,13 +104,14 @@ export class Instances {
   }
 
   async #start({ contender, upstream, limit, changing }: Wanted, pause: number): Promise<Instance> {
-    const { children, tools, cores, pair, backend, folder: parent } = this.#site
+    const { children, tools, cores, pair, otherPair, backend, folder: parent } = this.#site
     const backendPort = changing ? backend.ports.changing : backend.ports[upstream]
     const folder = join(parent, `${++this.#count}`)
     mkdirSync(folder)
     const [h = 0, tls = 0, ...spare] = await freePorts(2 + sparePorts)
     const ports = { h, tls, ...contender.ports }
-    const command = contender.command?.({ ports, spare, upstream, backendPort, limit, folder, pair, tools })
+    const site = { ports, spare, upstream, backendPort, limit, folder, pair, otherPair, tools }
+    const command = contender.command?.(site)
     if (!command) throw new Fault('internal', `${contender.name} has nothing to start`)
     const began = performance.now()
     const child = children.start(command, cores?.proxy)

@@ -121,9 +121,10 @@ async function run(
 
   const changes = steps.some(({ scenario }) => scenario.changing)
   const pair = await makeKeyPair(folder)
+  const otherPair = await makeKeyPair(folder, 'other')
   const backend = await startBackend(children, cores, pair, changes)
   const loader = new Loader(children, cores)
-  const instances = new Instances({ children, tools, cores, folder, pair, backend })
+  const instances = new Instances({ children, tools, cores, folder, pair, otherPair, backend })
   for (const [index, step] of steps.entries()) {
     const each = (planned[index] ?? 0) / (step.slots.length * paceOf(step.scenario, pace).rounds)
     await measure(

@@ -11,11 +11,14 @@ export type Phase = (typeof inOrder)[number]
 /** Told that a phase is over. */
 export type PhaseDone = (phase: Phase) => void
 
+const tenths = (ms: number): number => Math.round(ms * 10) / 10
+
 export class StartUp {
   readonly #now: () => number
   readonly #spent = new Map<Phase, number>()
   #last = 0
   #over = false
+  #appReady = false
 
   /** @param now milliseconds since the process began */
   constructor(now: () => number = () => performance.now()) {
@@ -36,11 +39,21 @@ export class StartUp {
   /** Ends it. @returns milliseconds, in tenths: those phases that there were, in order, and their sum */
   end(): Readonly<Record<string, number>> {
     this.#over = true
-    const tenths = (ms: number): number => Math.round(ms * 10) / 10
     const phases = inOrder.flatMap(name => {
       const spent = this.#spent.get(name)
       return spent === undefined ? [] : [[name, tenths(spent)] as const]
     })
     return { ...Object.fromEntries(phases), total: tenths(this.#last) }
+  }
+
+  /**
+   * The container is ready too, which it may be long after us.
+   * @returns the first time that it is, milliseconds since the end of the start and since the birth of the process, in tenths
+   */
+  appReady(): { readonly app: number; readonly total: number } | undefined {
+    if (!this.#over || this.#appReady) return undefined
+    this.#appReady = true
+    const now = this.#now()
+    return { app: tenths(now - this.#last), total: tenths(now) }
   }
 }

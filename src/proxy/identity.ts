@@ -64,14 +64,11 @@ function chooseTee(options: IdentityOptions): QuoteSource | undefined {
 }
 
 /** The source of our certificate, or undefined where TLS stays off: files were asked for, and none are mounted. */
-export async function chooseSource(
-  options: IdentityOptions,
-  tee: QuoteSource | undefined,
-): Promise<CertificateSource | undefined> {
+export function chooseSource(options: IdentityOptions, tee: QuoteSource | undefined): CertificateSource | undefined {
   const { policy, policyDigest, clock, startUp, certificateFolder: folder = knativeFolder } = options
   if (policy.identity.source === 'files') {
     // Decided once, as the Go proxy does: a Secret that appears later needs a new pod.
-    return (await filesPresent(folder)) ? files({ folder, clock }) : undefined
+    return filesPresent(folder) ? files({ folder, clock }) : undefined
   }
   if (!tee) return undefined
   return selfSignedSource({

@@ -5,6 +5,7 @@ import type { TimedQuoteSource } from '../attest/source.ts'
 import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
+import type { StartUp } from '../base/startup.ts'
 import type { Policy } from '../config/policy.ts'
 import type { ProxyConfig } from '../config/proxy.ts'
 import { type Dialer, makeDialer, type Reason } from '../engine/dial.ts'
@@ -38,6 +39,8 @@ export interface PartsOptions {
   /** Where plain lines about failed readiness rounds go, as the Go proxy writes them. */
   readonly writeError: (line: string) => unknown
   readonly drain?: DrainOptions
+  /** Where the time of the start goes; counted from here where absent. */
+  readonly startUp?: StartUp
 }
 
 export interface Parts {
@@ -99,7 +102,7 @@ export function makeParts(options: PartsOptions, tee: TimedQuoteSource | undefin
     recorders: [...metrics.recorders, ...requestLog.recorders],
     log,
     verified: dialers.container.verified,
-    askContainer: askContainer(options, dialers, credentials),
+    askContainer: askContainer(options, dialers, credentials, log),
   })
   const engine = options.makeEngine(gate, engineOptions(options, dialers.container))
   return { life, drain, stats, metrics, requestLog, credentials, engine, connections }
@@ -145,9 +148,10 @@ function makeDialers(
 
 /** The container's own readiness, and ours: whoever has no valid certificate to show is not ready. */
 function askContainer(
-  { config, clock, writeError }: PartsOptions,
+  { config, clock, writeError, startUp }: PartsOptions,
   { container, probe }: Dialers,
   credentials: Credentials,
+  log: Log,
 ): () => Promise<Reply> {
   const ask = makeReadiness({
     checks: config.readiness,
@@ -158,7 +162,12 @@ function askContainer(
     aggressiveTryMs: container.verified ? tryMs.verified : tryMs.plain,
     failed: text => writeError(`${text}\n`),
   })
-  return async () => (!credentials.expired && (await ask()) ? ready : notReady)
+  return async () => {
+    if (credentials.expired || !(await ask())) return notReady
+    const milliseconds = startUp?.appReady()
+    if (milliseconds) log.debug('Container ready', { milliseconds })
+    return ready
+  }
 }
 
 interface GateInputs {

@@ -21,8 +21,6 @@ import { makeParts, type Parts, type PartsOptions } from './parts.ts'
 
 export interface ProxyOptions extends PartsOptions {
   readonly syntheticTee: (() => QuoteSource) | undefined
-  /** Where the time of the start goes; counted from here where absent. */
-  readonly startUp?: StartUp
   /** Folders that tests move. */
   readonly attestationFolder?: string
   readonly certificateFolder?: string
@@ -72,9 +70,9 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   try {
     // Who we are, before any port is open: a policy that cannot be kept must not even look alive.
     const tee = openTee(options)
-    const source = await chooseSource(options, tee)
+    const source = chooseSource(options, tee)
     announce(options, tee, log)
-    const parts = makeParts(options, tee, log)
+    const parts = makeParts({ ...options, startUp }, tee, log)
     steps.push(parts.requestLog.flush)
     log.debug('engine', { engine: parts.engine.name })
 

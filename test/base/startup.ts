@@ -35,6 +35,16 @@ t.test('a certificate that is renewed later belongs to no start', async t => {
   t.same(start.end(), { key: 10, total: 10 })
 })
 
+t.test('the container is ready once, and not before us', async t => {
+  const start = at(10, 20, 45.04, 60)
+  start.done('ports')
+  t.equal(start.appReady(), undefined)
+  start.done('ready')
+  start.end()
+  t.same(start.appReady(), { app: 25, total: 45 })
+  t.equal(start.appReady(), undefined)
+})
+
 t.test('it counts from the birth of the process', async t => {
   const before = performance.now()
   const start = new StartUp()

@@ -45,7 +45,7 @@ t.test('a command of anybody becomes a contender with the environment of a queue
   const [contender] = run('--contender', 'mine=/bin/proxy --port {port} --to {scheme}:{backendPort}').contenders
   const command = contender?.command?.({
     ...{ ports: { h: 1, tls: 2 }, spare: [3, 4, 5], upstream: 'tls', backendPort: 6, limit: 7, folder: '/f' },
-    ...{ pair: { certificate: '/c', key: '/k' }, tools: {} as never },
+    ...{ pair: { certificate: '/c', key: '/k' }, otherPair: { certificate: '/o', key: '/p' }, tools: {} as never },
   })
   t.match(command, { file: '/bin/proxy', args: ['--port', '1', '--to', 'https:6'] })
   t.match(command?.env, { QUEUE_SERVING_PORT: '1', CONTAINER_CONCURRENCY: '7' })

@@ -82,7 +82,6 @@ t.test('bench: the benchmark too', async t => {
 t.test('enclave: the files of the manifest, and no packages', async t => {
   const root = t.testdir({
     dist: { 'enclave.js': 'program', enclave: { 'policy.json': '{}', 'postern.manifest.toml': '', 'sign.sh': '' } },
-    'package.json': '{}',
     LICENSE: '',
   })
   const tree = join(root, 'tree')
@@ -98,7 +97,6 @@ t.test('enclave: the files of the manifest, and no packages', async t => {
       '/app/etc/hosts',
       '/app/etc/nsswitch.conf',
       '/app/etc/passwd',
-      '/app/package.json',
       '/app/policy.json',
       '/app/postern.manifest.toml',
       '/app/sign.sh',

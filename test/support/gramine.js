@@ -11,9 +11,13 @@ import { Socket } from 'node:net'
 import os from 'node:os'
 
 /** A system call's failure, as libuv words it. */
-function failing(code, errno, syscall) {
+function failure(code, errno, syscall) {
+  return Object.assign(new Error(`${syscall} ${code}`), { code, errno: -errno, syscall })
+}
+
+function failing(...what) {
   return () => {
-    throw Object.assign(new Error(`${syscall} ${code}`), { code, errno: -errno, syscall })
+    throw failure(...what)
   }
 }
 
@@ -26,7 +30,7 @@ const mapped = 1_100_000_000
 const { memoryUsage } = process
 process.memoryUsage = Object.assign(() => ({ ...memoryUsage(), rss: mapped }), { rss: () => mapped })
 
-os.networkInterfaces = failing('EAFNOSUPPORT', 97, 'uv_interface_addresses')
+os.networkInterfaces = failing('ERR_SYSTEM_ERROR', 97, 'uv_interface_addresses')
 os.userInfo = failing('ENOENT', 2, 'uv_os_get_passwd')
 os.hostname = () => 'localhost'
 os.loadavg = () => [0, 0, 0]
@@ -65,7 +69,7 @@ Socket.prototype.resetAndDestroy = function () {
 const { connect } = Socket.prototype
 Socket.prototype.connect = function (...args) {
   const first = Array.isArray(args[0]) ? args[0][0] : args[0]
-  if (typeof first === 'object' && first?.path !== undefined) failing('ECONNREFUSED', 111, 'connect')()
+  if (typeof first === 'object' && first?.path !== undefined) return this.destroy(failure('ENOENT', 2, 'connect'))
   return connect.apply(this, args)
 }
 

@@ -125,10 +125,12 @@ export function preloaded(text: string): readonly string[] {
 
 /** Starts `postern ARGS` with this environment and no other. */
 export function start(t: Scope, args: readonly string[], options: StartOptions = {}): Started {
-  const child: ChildProcess = spawn(process.execPath, command(args, options), {
-    env: { PATH: process.env['PATH'], ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  return launch(t, [process.execPath, ...command(args, options)], { PATH: process.env['PATH'], ...options.env })
+}
+
+/** Starts a command line with this environment and no other. */
+export function launch(t: Scope, [file = '', ...args]: readonly string[], env: Environment): Started {
+  const child: ChildProcess = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
   let stdout = ''
   let stderr = ''
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {

@@ -5,7 +5,7 @@
 // stays with whoever holds it. The chain is passed on in the order of the file.
 
 import { createHash, createPrivateKey, type KeyObject } from 'node:crypto'
-import { open } from 'node:fs/promises'
+import { closeSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
 import { describe, Fault, systemCode } from '../../base/errors.ts'
@@ -30,9 +30,9 @@ interface Pair {
 }
 
 /** True where both files can be read now: whether to serve TLS at all is decided once, at start. */
-export async function filesPresent(folder: string): Promise<boolean> {
+export function filesPresent(folder: string): boolean {
   try {
-    wipe(await readPair(folder))
+    wipe(readPair(folder))
     return true
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return false
@@ -50,8 +50,7 @@ export function files(options: FilesOptions): CertificateSource {
       let told = ''
       while (!signal.aborted) {
         try {
-          const { digest, credential } = await look(folder, clock.now(), installed)
-          if (signal.aborted) return
+          const { digest, credential } = look(folder, clock.now(), installed)
           // A pair that came back after a failure is delivered again, so that the failure is over.
           if (credential) {
             installed = digest
@@ -71,14 +70,8 @@ export function files(options: FilesOptions): CertificateSource {
 }
 
 /** Reads and checks the pair; no credential where the content is the installed one's. */
-async function look(
-  folder: string,
-  at: number,
-  installed: string,
-): Promise<{ digest: string; credential?: Credential }> {
-  const pair = await readPair(folder).catch(error => {
-    throw new Fault('credential-invalid', `${folder}: ${describe(error)}`, { cause: error })
-  })
+function look(folder: string, at: number, installed: string): { digest: string; credential?: Credential } {
+  const pair = pairOf(folder)
   try {
     const digest = createHash('sha256')
       .update(createHash('sha256').update(pair.certificate).digest())
@@ -93,16 +86,24 @@ async function look(
   }
 }
 
+function pairOf(folder: string): Pair {
+  try {
+    return readPair(folder)
+  } catch (error) {
+    throw new Fault('credential-invalid', `${folder}: ${describe(error)}`, { cause: error })
+  }
+}
+
 /**
  * Both files of one generation. The symlink may be swapped between the two reads, so the certificate is read again
  * after the key: if it changed, all is read anew.
  */
-async function readPair(folder: string): Promise<Pair> {
+function readPair(folder: string): Pair {
   for (let tries = 0; ; tries += 1) {
-    const certificate = await readBounded(join(folder, 'tls.crt'))
-    const key = await readBounded(join(folder, 'tls.key'))
+    const certificate = readBounded(join(folder, 'tls.crt'))
+    const key = readBounded(join(folder, 'tls.key'))
     try {
-      if (certificate.equals(await readBounded(join(folder, 'tls.crt'))) || tries === 2) return { certificate, key }
+      if (certificate.equals(readBounded(join(folder, 'tls.crt'))) || tries === 2) return { certificate, key }
     } catch (error) {
       key.fill(0)
       throw error
@@ -111,15 +112,20 @@ async function readPair(folder: string): Promise<Pair> {
   }
 }
 
-/** The whole file, at most 64 KiB of it: more is refused rather than cut. */
-async function readBounded(path: string): Promise<Buffer> {
-  await using file = await open(path, 'r')
+/**
+ * The whole file, at most 64 KiB of it: more is refused rather than cut. Read at once, since the mount is memory: the
+ * asynchronous way would start threads for two small files a minute, and costs an enclave an exit for each hop.
+ */
+function readBounded(path: string): Buffer {
   const buffer = Buffer.alloc(maxFileBytes + 1)
+  const file = openSync(path, 'r')
   let length = 0
-  while (length < buffer.length) {
-    const { bytesRead } = await file.read(buffer, length, buffer.length - length, length)
-    if (bytesRead === 0) break
-    length += bytesRead
+  try {
+    for (let read = -1; read !== 0 && length < buffer.length; length += read) {
+      read = readSync(file, buffer, length, buffer.length - length, length)
+    }
+  } finally {
+    closeSync(file)
   }
   if (length > maxFileBytes) {
     buffer.fill(0)

@@ -58,7 +58,7 @@ t.test('commands name the ports, the backend and the files that they are given',
   const pair = await makeKeyPair(path)
   const site: Site = {
     ...{ ports: { h: 11_111, tls: 22_222 }, spare: [3, 4, 5], upstream: 'tls', backendPort: 33_333, limit: 7 },
-    ...{ folder: path, pair, tools: findTools() },
+    ...{ folder: path, pair, otherPair: pair, tools: findTools() },
   }
   const said = (name: string): string => {
     const command = contenders.find(each => each.name === name)?.command?.(site)
