@@ -1,6 +1,7 @@
 // Which source files a test has to cover: its own mirror image, but for those that look at something larger.
 const special = {
   'test/architecture.ts': [],
+  'test/attest/challenge.ts': ['src/attest/challenge.ts', 'src/attest/peer.ts'],
   'test/attest/flips.ts': ['src/attest/verify.ts'],
   'test/attest/intel.ts': ['src/attest/verify.ts', 'src/attest/collateral.ts'],
   'test/attest/real.ts': ['src/attest/verify.ts'],
