@@ -29,6 +29,8 @@ const special = {
   'test/gramine/render.ts': ['gramine/render.ts'],
   'test/gramine/layout.ts': ['gramine/layout.ts'],
   'test/gramine/manifest.ts': ['gramine/manifest.ts'],
+  'test/function/attest.ts': ['src/function/attest.ts', 'src/function/challenges.ts'],
+  'test/proxy/fresh.ts': [],
   'test/proxy/zero-bytes.ts': [],
   'test/gate/order.ts': ['src/gate/gate.ts'],
 }
