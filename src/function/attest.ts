@@ -71,7 +71,12 @@ export interface Surroundings {
  * @throws Fault 'policy-invalid' for options that do not fit, and for synthetic evidence beside a real TEE;
  *   'tee-unavailable' where there is no evidence to be had
  */
-export async function attest(options: AttestOptions, surroundings: Surroundings = {}): Promise<Attestation> {
+export function attest(options: AttestOptions): Promise<Attestation> {
+  return attestIn({}, options)
+}
+
+/** The same in other surroundings. */
+export async function attestIn(surroundings: Surroundings, options: AttestOptions): Promise<Attestation> {
   const { clock = systemClock, attestationFolder } = surroundings
   const source = openSource(options, attestationFolder)
   const mrenclave = toHex(source.mrenclave)

@@ -11,7 +11,7 @@ import { readEvidence } from '../../src/attest/ratls.ts'
 import { toHex } from '../../src/base/bytes.ts'
 import { demoFunction } from '../../src/demo/enclaves.ts'
 import { synthetic } from '../../src/demo/synthetic.ts'
-import { attest } from '../../src/function/attest.ts'
+import { attest, attestIn } from '../../src/function/attest.ts'
 import { withKeyPem } from '../../src/identity/credential.ts'
 import { syntheticMark } from '../../src/identity/sources/self-signed.ts'
 import { makeRule, refusingTee, trust } from '../support/evidence.ts'
@@ -323,7 +323,7 @@ t.test('without evidence there is no start', async t => {
   await t.rejects(attest({ clients }), { code: 'tee-unavailable', message: /postern\/function\/synthetic/ })
   const dangerSynthetic = { ...synthetic(), source: refusingTee('busy') }
   const clock = new FakeClock()
-  const begun = attest({ clients, dangerSynthetic, report: () => {} }, { clock })
+  const begun = attestIn({ clock }, { clients, dangerSynthetic, report: () => {} })
   begun.catch(() => {})
   await clock.advance(61_000)
   await t.rejects(begun, { code: 'tee-unavailable', message: 'busy' })
@@ -332,7 +332,7 @@ t.test('without evidence there is no start', async t => {
 
 t.test('synthetic evidence beside a real TEE is refused', async t => {
   const attestationFolder = t.testdir({ attestation_type: 'dcap' })
-  await t.rejects(attest({ clients, dangerSynthetic: synthetic() }, { attestationFolder }), {
+  await t.rejects(attestIn({ attestationFolder }, { clients, dangerSynthetic: synthetic() }), {
     code: 'policy-invalid',
     message: /beside a real TEE/,
   })
@@ -343,7 +343,7 @@ t.test('what needs attention is a warning where nobody asked to be told', async 
   t.intercept(process, 'emitWarning', { value: (text: string) => warned.push(text) })
   const clock = new FakeClock()
   const dangerSynthetic = { ...synthetic(), source: refusingTee('busy') }
-  const begun = attest({ clients, dangerSynthetic }, { clock })
+  const begun = attestIn({ clock }, { clients, dangerSynthetic })
   begun.catch(() => {})
   await clock.advance(61_000)
   t.match(warned[0], /SYNTHETIC/)

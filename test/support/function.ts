@@ -16,7 +16,7 @@ import type { QuoteSource } from '../../src/attest/evidence.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { demoProxy } from '../../src/demo/enclaves.ts'
 import { synthetic, syntheticProxy } from '../../src/demo/synthetic.ts'
-import { type Attestation, attest, type Surroundings } from '../../src/function/attest.ts'
+import { type Attestation, attestIn, type Surroundings } from '../../src/function/attest.ts'
 import type { AttestOptions, FunctionEvent } from '../../src/function/options.ts'
 import { type Credential, withKeyPem } from '../../src/identity/credential.ts'
 import { makeRatlsCredential } from '../../src/identity/sources/self-signed.ts'
@@ -30,10 +30,8 @@ export async function attested(
   surroundings: Surroundings = {},
 ): Promise<Attestation & { readonly events: FunctionEvent[] }> {
   const events: FunctionEvent[] = []
-  const attestation = await attest(
-    { clients, dangerSynthetic: synthetic(), report: event => events.push(event), ...options },
-    surroundings,
-  )
+  const report = (event: FunctionEvent): void => void events.push(event)
+  const attestation = await attestIn(surroundings, { clients, dangerSynthetic: synthetic(), report, ...options })
   t.teardown(() => attestation.close())
   return { ...attestation, events }
 }

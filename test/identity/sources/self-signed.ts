@@ -25,7 +25,7 @@ function options(more: Partial<RatlsOptions> = {}): RatlsOptions {
   return { source, role: 'workload', policyDigest, service, dnsNames, lifetimeMs: 24 * hour, clock, ...more }
 }
 
-const judged = (leaf: Uint8Array) =>
+const judged = (leaf: Uint8Array, at = start) =>
   judgePeer(
     leaf,
     {
@@ -37,7 +37,7 @@ const judged = (leaf: Uint8Array) =>
       refuse: { leafSha256s: [], mrenclave: undefined },
     },
     { root: syntheticRoot, collateral: { kind: 'synthetic' } },
-    start,
+    at,
   )
 
 t.test('the certificate carries evidence that our own verifier accepts', async t => {
@@ -120,7 +120,7 @@ t.test('the source renews at two thirds and reports what fails', async t => {
   const leaves = got.map(({ chain: [leaf] }) => readCertificate(leaf))
   t.equal(new Set(leaves.map(({ spki }) => toHex(spki))).size, 2, 'another key')
   t.equal(new Set(leaves.map(leaf => toHex(readEvidence(leaf).quote))).size, 2, 'another quote')
-  for (const { der } of leaves) t.match(judged(der), { accepted: true }, 'over that key')
+  for (const { der, notBefore } of leaves) t.match(judged(der, notBefore), { accepted: true }, 'over that key')
   const faults: string[] = []
   const none = new AbortController()
   const failing = selfSignedSource(options({ clock, source: refusingTee('none') }))
