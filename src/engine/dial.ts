@@ -244,8 +244,18 @@ class Attempt {
       collateralGeneration: generation,
       until: finding.until,
     }
-    if (judge.challenge && !this.#settled) this.#challenge(socket, judge, chain[0], verdict)
+    if (this.#settled) return
+    if (judge.challenge) this.#guarded(() => this.#challenge(socket, judge, chain[0], verdict))
     else this.#settle({ socket, verdict, intake: this.#intake })
+  }
+
+  /** A judge that throws has accepted nobody. */
+  #guarded(run: () => void): void {
+    try {
+      run()
+    } catch (error) {
+      this.#refuse([{ rule: 'internal', want: 'a judgement', got: describe(error) }])
+    }
   }
 
   #challenge(socket: TLSSocket, judge: Judge, leaf: Uint8Array, verdict: Verdict): void {
@@ -264,19 +274,20 @@ class Attempt {
     this.#stopAnswerTimer = clock.after(answerMs, () => this.#unanswered(`none within ${answerMs / 1000} s`))
     askChallenge(socket, this.#firstReads, challenge, `${host}:${port}`, answer => {
       if (this.#settled) return
-      if (typeof answer === 'string') {
-        this.#unanswered(answer)
-        return
-      }
-      const finding = challenge.judge(answer)
-      if (!finding.accepted) {
-        this.#refuse(finding.reasons)
-        return
-      }
-      this.#answered.note(verdict.leafSha256)
-      const until = Math.min(verdict.until, finding.until)
-      this.#settle({ socket, verdict: { ...verdict, until }, intake: this.#intake })
+      if (typeof answer === 'string') this.#unanswered(answer)
+      else this.#guarded(() => this.#weigh(challenge.judge(answer), verdict))
     })
+  }
+
+  /** What the certificate's verdict comes to with the answer's. */
+  #weigh(finding: Finding, verdict: Verdict): void {
+    if (!finding.accepted) {
+      this.#refuse(finding.reasons)
+      return
+    }
+    this.#answered.note(verdict.leafSha256)
+    const until = Math.min(verdict.until, finding.until)
+    this.#settle({ socket: this.#socket, verdict: { ...verdict, until }, intake: this.#intake })
   }
 
   #unanswered(got: string): void {

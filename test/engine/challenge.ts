@@ -173,9 +173,14 @@ interface RigOptions {
   readonly freshForMs?: number
   /** How long the certificate's judgement takes. */
   readonly judging?: () => Promise<void>
+  /** Called before each question. */
+  readonly asking?: () => void
 }
 
-function rig(port: number, { weigh = () => fine, freshForMs = 0, judging = async () => {} }: RigOptions = {}) {
+function rig(
+  port: number,
+  { weigh = () => fine, freshForMs = 0, judging = async () => {}, asking = () => {} }: RigOptions = {},
+) {
   const clock = new FakeClock()
   const refused: (readonly Reason[])[] = []
   const asked: { leaf: Uint8Array; exported: string }[] = []
@@ -193,6 +198,7 @@ function rig(port: number, { weigh = () => fine, freshForMs = 0, judging = async
       policyDigest: 'd1',
       collateralGeneration: () => 1,
       challenge(leaf, exported): JudgedChallenge {
+        asking()
         asked.push({ leaf, exported: exported(32, 'label', Buffer.from('context')).toString('hex') })
         return { ...challenge, judge: bytes => weigh(Buffer.from(bytes).toString('latin1')) }
       },
@@ -206,6 +212,10 @@ function rig(port: number, { weigh = () => fine, freshForMs = 0, judging = async
     while (outcomes.length < n) await settled()
   }
   return { clock, dialer, dial, outcomes, over, refused, asked }
+}
+
+function fail(): never {
+  throw new TypeError('secret')
 }
 
 /** As long as loopback traffic takes, and then some. */
@@ -285,6 +295,23 @@ for (const way of ['into memory of its own', 'as a stream'] as const) {
       t.equal(refused.length, 1)
       while (!sockets[0]?.destroyed) await settled()
       t.same([heard.length, heard[0]?.match(/HTTP\/1\.1/g)?.length, clock.pending], [1, 1, 0])
+    })
+  }
+
+  for (const [when, options] of [
+    ['asking', { asking: fail }],
+    ['weighing the answer', { weigh: fail }],
+  ] as const) {
+    t.test(`read ${way}: a judge that throws in ${when} has accepted nobody, and its text is not told`, async t => {
+      const { port, heard } = await peer(t, (socket, said) => {
+        if (asks(said)) socket.write(good)
+      })
+      const { dial, outcomes, over, refused, clock } = rig(port, options)
+      dial(memory())
+      await over()
+      t.match(outcomes[0], { code: 'upstream-untrusted', message: 'internal: want a judgement, got TypeError' })
+      t.same([refused.length, clock.pending], [1, 0])
+      t.notMatch(heard.join(''), /GET/)
     })
   }
 
