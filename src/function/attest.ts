@@ -25,6 +25,8 @@ export interface ServerTls {
   readonly rejectUnauthorized: false
   readonly minVersion: 'TLSv1.3'
   readonly handshakeTimeout: number
+  /** Of node:https: longer than the proxy keeps a connection that waits, as each new one may cost a quote. */
+  readonly keepAliveTimeout: number
 }
 
 export interface Attestation {
@@ -52,6 +54,7 @@ export interface Attestation {
 /** The first quote may have to wait for the platform. */
 const firstMs = 60_000
 const handshakeMs = 10_000
+const keepAliveMs = 120_000
 
 const context = {
   minVersion: 'TLSv1.3',
@@ -116,6 +119,7 @@ export async function attestIn(surroundings: Surroundings, options: AttestOption
       rejectUnauthorized: false,
       minVersion: 'TLSv1.3',
       handshakeTimeout: handshakeMs,
+      keepAliveTimeout: keepAliveMs,
     },
     policyDigest: toHex(settings.policyDigest),
     mrenclave,

@@ -11,7 +11,16 @@ import { demoFunction } from '../../src/demo/enclaves.ts'
 import { callerCredential, dialled, get, saidTo } from '../support/function.ts'
 import { writeGramineRatls } from '../support/gramine-ratls.ts'
 import { installPacked } from '../support/packed.ts'
-import { ask, choosePorts, environment, repository, start, startServing, until } from '../support/process.ts'
+import {
+  ask,
+  choosePorts,
+  environment,
+  repository,
+  start,
+  startServing,
+  stopAtOnce,
+  until,
+} from '../support/process.ts'
 
 const example = (path: string): string => join(repository, 'examples', path)
 
@@ -41,6 +50,13 @@ function policyFile(folder: string, freshness: 'none' | 'challenge'): string {
   return file
 }
 
+/** Two requests through the proxy. */
+async function served(t: Test, port: number): Promise<void> {
+  for (const path of ['/a', '/b']) {
+    t.match(await ask(port, { path, tls: true }), { status: 200, body: `hello, you asked for ${path}\n` })
+  }
+}
+
 function missing(command: string, args: readonly string[]): string | false {
   return spawnSync(command, args).status === 0 ? false : `NOT TESTED: no ${command} on this machine`
 }
@@ -55,15 +71,15 @@ t.test('Node', async t => {
   writeFileSync(join(folder, 'app/package.json'), '{ "type": "module" }')
   const command = [process.execPath, join(folder, 'app/server.js')]
 
-  t.test('the example serves behind a proxy that asks for fresh evidence, and nobody else', async t => {
+  t.test('the example serves behind the proxy, also one that asks for fresh evidence, and nobody else', async t => {
     const ports = await choosePorts()
     await run(t, [...command, '--synthetic'], ports.user, folder)
-    const proxy = await startServing(t, policyFile(folder, 'challenge'), environment(ports))
-    for (const path of ['/a', '/b']) {
-      const answer = await ask(ports.tls, { path, tls: true })
-      t.match(answer, { status: 200, body: `hello, you asked for ${path}\n` })
+    for (const freshness of ['none', 'challenge'] as const) {
+      const proxy = await startServing(t, policyFile(folder, freshness), environment(ports))
+      await served(t, ports.tls)
+      t.equal(refusals(proxy.lines()), '[]', freshness)
+      await stopAtOnce(proxy)
     }
-    t.equal(refusals(proxy.lines()), '[]')
     t.equal(await saidTo(await dialled(t, ports.user, undefined), get), '', 'who shows nothing hears nothing')
     const stranger = await callerCredential({ source: demoFunction() })
     t.equal(await saidTo(await dialled(t, ports.user, stranger), get), '')
@@ -130,10 +146,7 @@ for (const [name, skip, command] of written) {
       await writeGramineRatls(folder, demoFunction())
       await run(t, command(folder, ports.user), ports.user, folder)
       const proxy = await startServing(t, policyFile(folder, 'none'), environment(ports))
-      for (const path of ['/a', '/b']) {
-        const answer = await ask(ports.tls, { path, tls: true })
-        t.match(answer, { status: 200, body: `hello, you asked for ${path}\n` })
-      }
+      await served(t, ports.tls)
       t.equal(refusals(proxy.lines()), '[]')
     })
 

@@ -51,6 +51,7 @@ t.test('a server shows evidence, and says hello to a proxy', async t => {
   const attestation = await attested(t, { service: 'spiffe://c1.example.org/ns/shop/svc/cart' })
   const { seen, app } = hello()
   const server: HttpsServer = attestation.protect(createServer(attestation.tls, app))
+  t.ok(server.keepAliveTimeout > 90_000, 'the proxy closes first')
   const port = await serving(t, server)
   const caller = await callerCredential({ service: 'spiffe://c1.example.org/ns/shop/svc/cart' })
   const socket = await dialled(t, port, caller)
