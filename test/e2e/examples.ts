@@ -45,7 +45,7 @@ async function run(t: Test, command: readonly string[], port: number, cwd: strin
 
 /** The policy `demo` with this freshness, in a file. */
 function policyFile(folder: string, freshness: 'none' | 'challenge'): string {
-  const file = join(folder, 'policy.json')
+  const file = join(folder, 'demo.json')
   writeFileSync(file, demo.replace('"freshness": "none"', `"freshness": "${freshness}"`))
   return file
 }
