@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { decodeClaims } from '../../src/attest/bind.ts'
 import { readCertificate } from '../../src/attest/certificate.ts'
-import { makeAnswer, readChallenge, writeChallenge } from '../../src/attest/challenge.ts'
+import { makeAnswer, maxAnswerBytes, readChallenge, writeChallenge } from '../../src/attest/challenge.ts'
 import { readCrl } from '../../src/attest/crl.ts'
 import type { Claims, IntelCollateral, PeerJudgement } from '../../src/attest/evidence.ts'
 import { judgeAnswer, judgePeer } from '../../src/attest/peer.ts'
@@ -17,6 +17,7 @@ import { readEvidence } from '../../src/attest/ratls.ts'
 import { readTcbInfo } from '../../src/attest/tcb-info.ts'
 import { verifyQuote } from '../../src/attest/verify.ts'
 import { Fault } from '../../src/base/errors.ts'
+import { AnswerReader } from '../../src/engine/challenge.ts'
 import { ecKeys } from '../support/certificates.ts'
 import { anyReportData, makeClaims, makePeer, makeRule, makeTee, spkiOf } from '../support/evidence.ts'
 import { makeIntel, now, tdReportOf, tdxWorld } from '../support/pki-intel.ts'
@@ -96,11 +97,19 @@ const collaterals = fc
       .map((bytes): Golden => ({ ...each, collateral: { ...each.collateral, [file]: bytes } })),
   )
 
+/** As the dialer does, in two pieces. */
+function readsAnswer(bytes: Uint8Array): void {
+  const reader = new AnswerReader(maxAnswerBytes)
+  const half = bytes.length >> 1
+  reader.feed(bytes.subarray(0, half)) ?? reader.feed(bytes.subarray(half))
+}
+
 /** Each reader by itself, also those that verification reaches only behind a good signature. */
 const readers: readonly (readonly [golden: Uint8Array, read: (bytes: Uint8Array) => unknown])[] = [
   [makeClaims(ecKeys()), decodeClaims],
   [leaf, bytes => readEvidence(readCertificate(bytes))],
   [writeChallenge(channel), readChallenge],
+  [Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\nContent-Length: ${answer.length}\r\n\r\n`), answer]), readsAnswer],
   [intel.collateral.pckCrl, bytes => readCrl(bytes, 'list')],
   [intelTdx.collateral.tcbInfo, readTcbInfo],
   [intel.collateral.qeIdentity, readQeIdentity],
