@@ -15,8 +15,8 @@ import { Keeper, type KeeperEvent } from '../identity/keeper.ts'
 import { selfSignedSource } from '../identity/sources/self-signed.ts'
 import { Answerer } from './answerer.ts'
 import { answersChallenges } from './challenges.ts'
-import { makeDoor } from './clients.ts'
-import { type AttestOptions, type FunctionEvent, readOptions } from './options.ts'
+import { type Door, intelAnchor, makeDoor } from './clients.ts'
+import { type AttestOptions, type FunctionEvent, readOptions, type Settings } from './options.ts'
 
 /** A server's options: no key and no certificate, so that a server without protect() can serve nobody. */
 export interface ServerTls {
@@ -47,7 +47,7 @@ export interface Attestation {
   readonly mrenclave: string
   /** True where no hardware stands behind the evidence. */
   readonly synthetic: boolean
-  /** Ends the renewal. What is served goes on until its certificate ends. */
+  /** Ends the renewal, when the server has closed; what it still served would go on until its certificate ends. */
   close(): Promise<void>
 }
 
@@ -111,11 +111,10 @@ export async function attestIn(surroundings: Surroundings, options: AttestOption
     spkiOf: leaf => own.spkiOf(leaf),
     failed: reason => report({ event: 'challenge-failed', reason }),
   })
-  const { clients } = settings
-  const letsIn = clients && makeDoor({ clients, syntheticRoot: options.dangerSynthetic?.root, clock, report })
+  const door = openDoor(settings, options, clock, report)
   return {
     tls: {
-      requestCert: letsIn !== undefined,
+      requestCert: door !== undefined,
       rejectUnauthorized: false,
       minVersion: 'TLSv1.3',
       handshakeTimeout: handshakeMs,
@@ -128,13 +127,16 @@ export async function attestIn(surroundings: Surroundings, options: AttestOption
       if (!(server instanceof Server)) throw new Fault('usage', 'protect: want a server of node:https, http2 or tls')
       show(server, keeper.standing)
       keeper.onChange(standing => show(server, standing))
-      intercept(server, 'secureConnection', socket => letsIn !== undefined && !letsIn(socket as TLSSocket))
+      intercept(server, 'secureConnection', socket => door !== undefined && !door.letsIn(socket as TLSSocket))
       intercept(server, 'request', (request, response) =>
         answers(request as Parameters<typeof answers>[0], response as Parameters<typeof answers>[1]),
       )
       return server
     },
-    close: () => keeper.stop(),
+    close() {
+      door?.close()
+      return keeper.stop()
+    },
   }
 }
 
@@ -159,6 +161,20 @@ function openSource({ dangerSynthetic }: AttestOptions, folder: string | undefin
       { cause },
     )
   }
+}
+
+/** Undefined where anyone may call. */
+function openDoor(
+  { clients }: Settings,
+  { dangerSynthetic }: AttestOptions,
+  clock: Clock,
+  report: (event: FunctionEvent) => void,
+): Door | undefined {
+  if (!clients) return undefined
+  const anchor = dangerSynthetic
+    ? { root: dangerSynthetic.root, collateral: undefined }
+    : intelAnchor(clients.directories, report)
+  return makeDoor({ rule: clients.rule, anchor, clock, report })
 }
 
 /** Where it has nothing to show it gets nothing, and handshakes fail. */

@@ -1,62 +1,56 @@
 import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
-import t from 'tap'
+import type { TLSSocket } from 'node:tls'
+import t, { type Test } from 'tap'
 import { collateralFiles } from '../../src/attest/directory.ts'
+import type { IntelCollateral } from '../../src/attest/evidence.ts'
+import { toHex } from '../../src/base/bytes.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { demoFunction, demoProxy } from '../../src/demo/enclaves.ts'
 import { syntheticRoot } from '../../src/demo/tee.ts'
-import { makeDoor } from '../../src/function/clients.ts'
-import { type FunctionEvent, readOptions } from '../../src/function/options.ts'
-import { withKeyPem } from '../../src/identity/credential.ts'
-import { makeRule } from '../support/evidence.ts'
-import { callerCredential, clients, dialled, serving } from '../support/function.ts'
-import { makeIntel } from '../support/pki-intel.ts'
+import { type Anchor, type Door, intelAnchor, makeDoor } from '../../src/function/clients.ts'
+import type { FunctionEvent } from '../../src/function/options.ts'
+import { type Credential, withKeyPem } from '../../src/identity/credential.ts'
+import { makeRule, makeTee, mrenclave } from '../support/evidence.ts'
+import { callerCredential, dialled, serving } from '../support/function.ts'
+import { FakeClock, settle } from '../support/identity.ts'
+import { makeCrl, makeIntel, now, serials } from '../support/pki-intel.ts'
 
 const proxy = await callerCredential()
-const synthetic = { source: demoFunction(), root: syntheticRoot }
+const own = await callerCredential({ source: demoFunction(), role: 'workload' })
+const rule = makeRule({ role: 'proxy', enclaves: [{ mrenclave: toHex(demoProxy().mrenclave) }] })
 
-/** Opens one connection and tells what the door said, and what it reported. */
-async function tried(t: Parameters<typeof dialled>[0], door: ReturnType<typeof makeDoor>): Promise<boolean[]> {
-  const server = withKeyPem(await callerCredential({ source: demoFunction(), role: 'workload' }), pem =>
-    createServer({ ...pem, requestCert: true, rejectUnauthorized: false }),
-  )
+function doorOf(anchor: Anchor, clock: FakeClock | typeof systemClock = systemClock, more = {}) {
+  const events: FunctionEvent[] = []
+  const door = makeDoor({ rule: { ...rule, ...more }, anchor, clock, report: event => events.push(event) })
+  t.teardown(() => door.close())
+  return { door, events }
+}
+
+/** Opens one connection; what the door said, and both ends. */
+async function comes(t: Test, door: Door, credential: Credential): Promise<[boolean, TLSSocket]> {
+  const server = withKeyPem(own, pem => createServer({ ...pem, requestCert: true, rejectUnauthorized: false }))
   const said: boolean[] = []
-  server.prependListener('secureConnection', socket => said.push(door(socket)))
-  const port = await serving(t, server)
-  for (let n = 1; n <= 2; n++) {
-    await dialled(t, port, proxy)
-    while (said.length < n) await new Promise(resolve => setImmediate(resolve))
-  }
-  return said
+  server.prependListener('secureConnection', socket => said.push(door.letsIn(socket)))
+  const socket = await dialled(t, await serving(t, server), credential)
+  while (said.length === 0) await new Promise(resolve => setImmediate(resolve))
+  return [said[0] === true, socket]
 }
 
 t.test('a proxy that was named comes in, as often as it likes', async t => {
-  const { clients: settings } = readOptions({ clients, dangerSynthetic: synthetic }, 'ee'.repeat(32))
-  const events: FunctionEvent[] = []
-  const report = (event: FunctionEvent): void => void events.push(event)
-  const door = makeDoor({ clients: settings ?? t.fail(), syntheticRoot, clock: systemClock, report } as never)
-  t.same([await tried(t, door), events], [[true, true], []])
+  const { door, events } = doorOf({ root: syntheticRoot, collateral: undefined })
+  for (let n = 0; n < 2; n++) t.equal((await comes(t, door, proxy))[0], true)
+  t.same(events, [])
 })
 
 t.test('without collateral nobody comes in, and it is told at the start', async t => {
   const events: FunctionEvent[] = []
-  const rule = makeRule({
-    role: 'proxy',
-    enclaves: [{ mrenclave: Buffer.from(demoProxy().mrenclave).toString('hex') }],
-  })
-  const folder = t.testdir()
-  const door = makeDoor({
-    clients: { rule, directories: [folder] },
-    syntheticRoot: undefined,
-    clock: systemClock,
-    report: event => events.push(event),
-  })
+  const report = (event: FunctionEvent): void => void events.push(event)
+  const door = makeDoor({ rule, anchor: intelAnchor([t.testdir()], report), clock: systemClock, report })
   t.match(events, [{ event: 'collateral-failed', reason: /^collateral-missing: / }])
-  t.same(await tried(t, door), [false, false])
-  t.match(events.slice(1), [
-    { event: 'client-refused', reason: /^collateral-missing: / },
-    { event: 'client-refused', reason: /^collateral-missing: / },
-  ])
+  t.equal((await comes(t, door, proxy))[0], false)
+  t.match(events[1], { event: 'client-refused', reason: /^collateral-missing: / })
+  door.close()
 })
 
 t.test("collateral under another root than Intel's is not taken", async t => {
@@ -66,11 +60,45 @@ t.test("collateral under another root than Intel's is not taken", async t => {
     writeFileSync(`${folder}/${file}`, collateral[member as keyof typeof collateralFiles])
   }
   const events: FunctionEvent[] = []
-  makeDoor({
-    clients: { rule: makeRule({ role: 'proxy' }), directories: [folder] },
-    syntheticRoot: undefined,
-    clock: systemClock,
-    report: event => events.push(event),
-  })
+  intelAnchor([folder], event => events.push(event)).collateral?.generation(now)
   t.match(events, [{ event: 'collateral-failed', reason: /^collateral-unverified: / }])
+})
+
+t.test('other collateral: who is accepted by it stays, who has been revoked leaves', async t => {
+  const intel = await makeIntel()
+  const clock = new FakeClock(now)
+  let collateral: IntelCollateral = intel.collateral
+  let generation = 1
+  const source = { generation: () => generation, collateral: () => [collateral] }
+  const { door, events } = doorOf({ root: intel.root, collateral: source }, clock, {
+    enclaves: [{ mrenclave: toHex(mrenclave) }],
+  })
+  const tee = makeTee({ platform: intel.platform })
+  const [came, socket] = await comes(t, door, await callerCredential({ source: tee, at: () => now }))
+  t.equal(came, true)
+  await clock.advance(5_000)
+  generation++
+  await clock.advance(5_000)
+  t.same([socket.destroyed, events], [false, []])
+  const [, ca] = intel.platform.chain
+  collateral = { ...collateral, pckCrl: makeCrl(ca, intel.keys.ca, { revoked: [serials.leaf] }) }
+  generation++
+  await clock.advance(5_000)
+  while (!socket.destroyed) await settle(1)
+  t.match(events, [{ event: 'client-refused', reason: /^quote-unverified: .*revoked/ }])
+})
+
+t.test('a verdict that has ended is the end of the connection, a minute later', async t => {
+  const clock = new FakeClock(Date.now())
+  const until = clock.now() + 60_000
+  const enclaves = [{ mrenclave: toHex(demoProxy().mrenclave), until }]
+  const { door } = doorOf({ root: syntheticRoot, collateral: undefined }, clock, { enclaves })
+  const [came, socket] = await comes(t, door, proxy)
+  t.equal(came, true)
+  await clock.advance(115_000)
+  t.equal(socket.destroyed, false)
+  await clock.advance(5_000)
+  while (!socket.destroyed) await settle(1)
+  door.close()
+  t.equal(clock.pending, 0)
 })
