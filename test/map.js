@@ -1,6 +1,7 @@
 // Which source files a test has to cover: its own mirror image, but for those that look at something larger.
 const special = {
   'test/architecture.ts': [],
+  'test/attest/challenge.ts': ['src/attest/challenge.ts', 'src/attest/peer.ts'],
   'test/attest/flips.ts': ['src/attest/verify.ts'],
   'test/attest/intel.ts': ['src/attest/verify.ts', 'src/attest/collateral.ts'],
   'test/attest/real.ts': ['src/attest/verify.ts'],
@@ -29,6 +30,8 @@ const special = {
   'test/gramine/layout.ts': ['gramine/layout.ts'],
   'test/gramine/manifest.ts': ['gramine/manifest.ts'],
   'test/gramine/direct.ts': ['gramine/direct.ts'],
+  'test/function/attest.ts': ['src/function/attest.ts', 'src/function/challenges.ts'],
+  'test/proxy/fresh.ts': [],
   'test/proxy/zero-bytes.ts': [],
   'test/noninterference.ts': [],
   'test/gate/order.ts': ['src/gate/gate.ts'],

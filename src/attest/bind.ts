@@ -35,13 +35,20 @@ export interface PosternClaims {
 export interface OwnClaims extends PosternClaims {
   /** DER SubjectPublicKeyInfo of the key to be bound. */
   readonly spki: Uint8Array
+  /** Connections that the evidence is made for: TLS exporter values of 32 bytes, at most `maxChannels`. */
+  readonly channels?: readonly Uint8Array[]
 }
 
 /** A peer's claims. `postern` is undefined for a foreign peer, which makes no claim of ours. */
 export interface PeerClaims {
   readonly keyHash: { readonly algorithm: 'sha256' | 'sha384' | 'sha512'; readonly hash: Uint8Array }
   readonly postern: PosternClaims | undefined
+  /** Connections that the evidence was made for; empty for evidence that is not about any. */
+  readonly channels: readonly Uint8Array[]
 }
+
+/** As many connections share one quote at most. */
+export const maxChannels = 64
 
 const code = 'evidence-malformed'
 const names = {
@@ -50,7 +57,9 @@ const names = {
   role: 'postern-role',
   policy: 'postern-policy',
   service: 'postern-service',
+  channel: 'postern-channel',
 } as const
+const channelBytes = 32
 const sha256Id = 1
 const hashes: ReadonlyMap<Cbor, { readonly algorithm: 'sha256' | 'sha384' | 'sha512'; readonly bytes: number }> =
   new Map([
@@ -79,7 +88,8 @@ function reportData(bytes: Uint8Array): ReportData {
 
 /**
  * The claims map as sent, in deterministic CBOR; every value is a byte string, which foreign verifiers skip in peace.
- * @throws Fault 'internal' where the digest is not 32 bytes or the service no SPIFFE ID: both come from a parsed policy
+ * @throws Fault 'internal' where the digest is not 32 bytes, the service no SPIFFE ID, or a channel no exporter value:
+ *   they come from a parsed policy and from our own TLS
  */
 export function encodeClaims(own: OwnClaims): Uint8Array {
   if (own.policyDigest.length !== 32) throw new Fault('internal', 'claims: want a policy digest of 32 bytes')
@@ -93,6 +103,13 @@ export function encodeClaims(own: OwnClaims): Uint8Array {
     if (!isServiceId(own.service)) throw new Fault('internal', 'claims: want a SPIFFE ID with a path as service')
     claims.set(names.service, ascii.encode(own.service))
   }
+  if (own.channels) {
+    const channels = concat(...own.channels)
+    if (!areChannels(channels)) {
+      throw new Fault('internal', `claims: want 1 to ${maxChannels} channels of ${channelBytes} bytes`)
+    }
+    claims.set(names.channel, channels)
+  }
   return encodeCbor(claims)
 }
 
@@ -104,7 +121,7 @@ export function encodeClaims(own: OwnClaims): Uint8Array {
 export function decodeClaims(bytes: Uint8Array): PeerClaims {
   const map = decodeCbor(bytes, code)
   if (!isMap(map)) throw new Fault(code, 'claims: want a CBOR map')
-  return { keyHash: readKeyHash(map), postern: readPostern(map) }
+  return { keyHash: readKeyHash(map), postern: readPostern(map), channels: readChannels(map) }
 }
 
 /** True where the claims' pubkey-hash is the hash of this DER SubjectPublicKeyInfo. */
@@ -119,7 +136,7 @@ function readKeyHash(map: ReadonlyMap<string, Cbor>): PeerClaims['keyHash'] {
 }
 
 function readPostern(map: ReadonlyMap<string, Cbor>): PosternClaims | undefined {
-  const ours = [names.use, names.role, names.policy, names.service]
+  const ours = [names.use, names.role, names.policy, names.service, names.channel]
   if (!ours.some(name => map.has(name))) return undefined
   const said = { use: readText(map, names.use), role: readText(map, names.role) }
   const use = uses.find(known => known === said.use)
@@ -130,6 +147,19 @@ function readPostern(map: ReadonlyMap<string, Cbor>): PosternClaims | undefined 
   const service = map.has(names.service) ? readText(map, names.service) : undefined
   if (service !== undefined && !isServiceId(service)) throw new Fault(code, 'claims: postern-service is no SPIFFE ID')
   return { use, role, policyDigest: policy.hash, service }
+}
+
+function readChannels(map: ReadonlyMap<string, Cbor>): Uint8Array[] {
+  if (!map.has(names.channel)) return []
+  const bytes = readBytes(map, names.channel)
+  if (!areChannels(bytes))
+    throw new Fault(code, `claims: want 1 to ${maxChannels} times ${channelBytes} bytes as channel`)
+  const count = bytes.length / channelBytes
+  return Array.from({ length: count }, (_, i) => bytes.subarray(i * channelBytes, (i + 1) * channelBytes))
+}
+
+function areChannels({ length }: Uint8Array): boolean {
+  return length > 0 && length % channelBytes === 0 && length <= maxChannels * channelBytes
 }
 
 /** A byte string that holds the CBOR array [algorithm id, hash]. */

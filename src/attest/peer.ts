@@ -5,11 +5,12 @@
 
 import { describe, Fault, type FaultCode } from '../base/errors.ts'
 import { type Certificate, isSignedBy, readCertificate } from './certificate.ts'
+import { type AnswerFor, readAnswer } from './challenge.ts'
 import { chooseCollateral } from './collateral.ts'
 import type { Collateral, EvidenceFacts, IntelCollateral, PeerJudgement, Reason, SgxClaims } from './evidence.ts'
-import { judge, type PeerRule } from './policy.ts'
+import { judge, type PeerRule, type Shown } from './policy.ts'
 import { parseSgxQuote } from './quote.ts'
-import { readEvidence, requireBound } from './ratls.ts'
+import { type Evidence, readEvidence, requireBound } from './ratls.ts'
 import { dateText } from './tcb-policy.ts'
 import { verifyQuote } from './verify.ts'
 
@@ -48,32 +49,70 @@ export function judgePeer(leafDer: Uint8Array, rule: PeerRule, trust: Trust, at:
     if (leaf.selfIssued && !isSignedBy(leaf, leaf)) {
       throw new Fault('certificate-malformed', 'certificate: self-issued, but not signed by its own key')
     }
-    const evidence = readEvidence(leaf)
-    const quote = parseSgxQuote(evidence.quote)
-    const collateral =
-      'kind' in trust.collateral ? trust.collateral : chooseCollateral(quote, trust.collateral, trust.root)
-    const claims = verifyQuote(quote, collateral, at, trust.root)
-    requireBound(evidence, claims.body.reportData)
-    const facts = { format: evidence.format, leafSha256: leaf.sha256, postern: evidence.postern }
-    return withDates(leaf, facts, judge(claims, facts, rule, at), claims, at)
+    const exhibit = { leaf, evidence: readEvidence(leaf), shown: 'certificate', broken: [] } as const
+    return judgeExhibit(exhibit, rule, trust, at)
   } catch (error) {
     return { accepted: false, reasons: [reasonOf(error)], refused: undefined }
   }
 }
 
-function withDates(
+/**
+ * Judges a peer's answer to a challenge on a connection whose certificate was accepted: evidence that its enclave made
+ * for this very connection, for the key that the connection was opened with.
+ *
+ * @param answer any bytes
+ * @param asked the connection's certificate, DER, and what its TLS exporter gave for the challenge
+ * @param at milliseconds since the epoch
+ * @returns as judgePeer
+ */
+export function judgeAnswer(
+  answer: Uint8Array,
+  asked: AnswerFor,
+  rule: PeerRule,
+  trust: Trust,
+  at: number,
+): PeerJudgement {
+  try {
+    const leaf = readCertificate(asked.leaf)
+    const { evidence, reasons } = readAnswer(answer, leaf, asked.channel)
+    return judgeExhibit({ leaf, evidence, shown: 'answer', broken: reasons }, rule, trust, at)
+  } catch (error) {
+    return { accepted: false, reasons: [reasonOf(error)], refused: undefined }
+  }
+}
+
+/** Evidence, where it was shown, and what its reader found wrong already. */
+interface Exhibit {
+  readonly leaf: Certificate
+  readonly evidence: Evidence
+  readonly shown: Shown
+  readonly broken: readonly Reason[]
+}
+
+function judgeExhibit(exhibit: Exhibit, rule: PeerRule, trust: Trust, at: number): PeerJudgement {
+  const { leaf, evidence, shown, broken } = exhibit
+  const quote = parseSgxQuote(evidence.quote)
+  const collateral =
+    'kind' in trust.collateral ? trust.collateral : chooseCollateral(quote, trust.collateral, trust.root)
+  const claims = verifyQuote(quote, collateral, at, trust.root)
+  requireBound(evidence, claims.body.reportData)
+  const facts = { format: evidence.format, leafSha256: leaf.sha256, postern: evidence.postern }
+  const judgement = judge(claims, facts, rule, at, shown)
+  return withReasons(leaf, facts, judgement, claims, [...dateReasons(leaf, at), ...broken])
+}
+
+function withReasons(
   leaf: Certificate,
   evidence: EvidenceFacts,
   judgement: ReturnType<typeof judge>,
   claims: SgxClaims,
-  at: number,
+  more: readonly Reason[],
 ): PeerJudgement {
-  const dates = dateReasons(leaf, at)
   if (!judgement.accepted) {
     const [first, ...rest] = judgement.reasons
-    return { accepted: false, reasons: [first, ...rest, ...dates], refused: claims }
+    return { accepted: false, reasons: [first, ...rest, ...more], refused: claims }
   }
-  const [first, ...rest] = dates
+  const [first, ...rest] = more
   if (first) return { accepted: false, reasons: [first, ...rest], refused: claims }
   return { accepted: true, claims, until: Math.min(judgement.until, leaf.notAfter), evidence }
 }

@@ -38,8 +38,11 @@ export interface PeerRule {
   readonly platforms?: readonly string[] | undefined
   /** Digests of the policies that a peer may run under, hex; none: any, and foreign peers too. */
   readonly policyDigests?: readonly string[] | undefined
-  /** Required postern-role; undefined asks for none, which is all that a foreign peer can satisfy. */
-  readonly role?: Exclude<Role, 'proxy'> | undefined
+  /**
+   * Required postern-role; undefined asks for none, which is all that a foreign peer can satisfy. 'proxy' is for whoever
+   * is called by one: no other rule accepts a proxy.
+   */
+  readonly role?: Role | undefined
   /** Required postern-service; undefined asks for none. */
   readonly service?: string | undefined
   /** Our own: what is refused even where an entry above covers it. */
@@ -59,13 +62,24 @@ const attribute = {
   einittokenKey: 0x20n,
 } as const
 
+/** Where evidence was shown, and what it must have been made for there. */
+const usesOf = { certificate: ['tls', 'csr'], answer: ['challenge'] } as const
+export type Shown = keyof typeof usesOf
+
 /**
  * Judges claims that verifyQuote made, with the evidence facts of the same certificate.
  * @param at milliseconds since the epoch
+ * @param shown in a certificate, or as the answer to a challenge: evidence made for one counts for no other
  * @returns `until` is the end of the claims' window, of the collateral's age or of the matching enclave entry, whichever
  *   comes first
  */
-export function judge(claims: Claims, evidence: EvidenceFacts, rule: PeerRule, at: number): Judgement {
+export function judge(
+  claims: Claims,
+  evidence: EvidenceFacts,
+  rule: PeerRule,
+  at: number,
+  shown: Shown = 'certificate',
+): Judgement {
   // Rules name enclaves; a TDX guest is none, whatever else may be true of it.
   if (claims.tee !== 'sgx') return { accepted: false, reasons: [{ rule: 'tee', want: 'sgx', got: claims.tee }] }
   const match = matchEnclave(claims.body, rule.enclaves, at)
@@ -79,7 +93,7 @@ export function judge(claims: Claims, evidence: EvidenceFacts, rule: PeerRule, a
     ...ageReasons(oldAt, at),
     ...platformReasons(claims.platform, rule.platforms ?? []),
     ...ownReasons(claims.body, evidence, rule),
-    ...claimReasons(evidence, rule),
+    ...claimReasons(evidence, rule, shown),
   ]
   if (first) return { accepted: false, reasons: [first, ...rest] }
   return {
@@ -173,25 +187,28 @@ function ownReasons(body: ReportBody, evidence: EvidenceFacts, rule: PeerRule): 
   if (leafSha256s.some(own => same(own, evidence.leafSha256))) {
     reasons.push({ rule: 'own-certificate', want: "another certificate than this proxy's", got: evidence.leafSha256 })
   }
-  if (evidence.postern?.role === 'proxy') {
+  if (evidence.postern?.role === 'proxy' && rule.role !== 'proxy') {
     reasons.push({ rule: 'role-proxy', want: 'no proxy behind a proxy', got: 'proxy' })
   }
   return reasons
 }
 
 /** Legacy evidence carries no claims, so a rule that asks for one refuses it. */
-function claimReasons({ format, postern }: EvidenceFacts, rule: PeerRule): Reason[] {
+function claimReasons({ format, postern }: EvidenceFacts, rule: PeerRule, shown: Shown): Reason[] {
   const none = format === 'tagged' ? 'no such claim' : `${format} evidence, which carries no claims`
   const reasons = [
     rule.role === undefined ? undefined : exactly('role', rule.role, postern?.role ?? none),
     rule.service === undefined ? undefined : exactly('service', rule.service, postern?.service ?? none),
     digestReason(rule.policyDigests ?? [], postern && toHex(postern.policyDigest), none),
-    // Evidence made for a challenge or a sealing key says nothing about a TLS certificate.
-    postern === undefined || postern.use === 'tls' || postern.use === 'csr'
-      ? undefined
-      : { rule: 'use', want: 'tls or csr', got: postern.use },
+    // A foreign peer's certificate says nothing about its use; an answer that does not was never made for us.
+    postern === undefined && shown === 'certificate' ? undefined : useReason(postern?.use ?? none, usesOf[shown]),
   ]
   return reasons.filter(reason => reason !== undefined)
+}
+
+/** Evidence made for a challenge or a sealing key says nothing about a TLS certificate, nor the other way round. */
+function useReason(use: string, uses: readonly string[]): Reason | undefined {
+  return uses.includes(use) ? undefined : { rule: 'use', want: uses.join(' or '), got: use }
 }
 
 function digestReason(wanted: readonly string[], got: string | undefined, none: string): Reason | undefined {

@@ -43,6 +43,24 @@ export interface Evidence {
   readonly postern: PosternClaims | undefined
 }
 
+/** Evidence with claims. */
+export interface TaggedEvidence extends Evidence {
+  readonly format: 'tagged'
+  /** Connections that it was made for. */
+  readonly channels: readonly Uint8Array[]
+}
+
+/** What goes over the wire: CBOR tag 60000 over quote and claims. */
+export function writeTagged({
+  quote,
+  claims,
+}: {
+  readonly quote: Uint8Array
+  readonly claims: Uint8Array
+}): Uint8Array {
+  return encodeCbor({ tag: quoteTag, value: [quote, claims] })
+}
+
 /**
  * Extensions, none of them critical, for a certificate over the key that the claims bind.
  * @param tagged a quote over bindClaims(claims), and those claims as encodeClaims made them
@@ -53,8 +71,7 @@ export function evidenceExtensions(
   tagged: { readonly quote: Uint8Array; readonly claims: Uint8Array },
   legacyQuote?: Uint8Array,
 ): { readonly oid: string; readonly value: Uint8Array }[] {
-  const value = encodeCbor({ tag: quoteTag, value: [tagged.quote, tagged.claims] })
-  const extensions = [{ oid: taggedEvidenceOid, value }]
+  const extensions = [{ oid: taggedEvidenceOid, value: writeTagged(tagged) }]
   if (legacyQuote) extensions.unshift({ oid: legacyOid, value: legacyQuote }) // Gramine's order: legacy first
   for (const extension of extensions) requireSize(extension.oid, extension.value)
   return extensions
@@ -107,7 +124,12 @@ function isPck({ commonName, extensions }: Certificate): boolean {
   return value?.[0] === tag.sequence || /SGX PCK/.test(commonName ?? '')
 }
 
-function readTagged(value: Uint8Array, spki: Uint8Array): Evidence {
+/**
+ * Reads tagged evidence and checks that its claims are about this key.
+ * @param spki DER SubjectPublicKeyInfo
+ * @throws Fault 'evidence-malformed', 'evidence-unbound'
+ */
+export function readTagged(value: Uint8Array, spki: Uint8Array): TaggedEvidence {
   const item = decodeCbor(value, code)
   if (!isTagged(item) || item.tag !== quoteTag) throw new Fault(code, `evidence: want CBOR tag ${quoteTag}`)
   const [quote, claims, ...rest] = Array.isArray(item.value) ? item.value : []
@@ -118,7 +140,8 @@ function readTagged(value: Uint8Array, spki: Uint8Array): Evidence {
   if (!bindsKey(peer, spki)) {
     throw new Fault('evidence-unbound', "claims: pubkey-hash is not the hash of the certificate's key")
   }
-  return { format: 'tagged', quote, reportData: bindClaims(claims), postern: peer.postern }
+  const { postern, channels } = peer
+  return { format: 'tagged', quote, reportData: bindClaims(claims), postern, channels }
 }
 
 function requireSize(oid: string, value: Uint8Array): void {

@@ -105,7 +105,13 @@ function signedSentences({ signed }: Policy): string[] {
 function upstreamSentences(upstream: Policy['upstream']): string[] {
   switch (upstream.mode) {
     case 'attested':
-      return ['The container is believed only by its evidence:', ...peersSentences(upstream.accepted)]
+      return [
+        'The container is believed only by its evidence:',
+        ...peersSentences(upstream.accepted),
+        upstream.freshness === 'challenge'
+          ? 'Before its first request each connection is answered with evidence made for it.'
+          : 'The evidence in its certificate may have been made at any time.',
+      ]
     case 'ca':
       return [
         `The container is believed by a certificate for ${upstream.san} from ${upstream.bundle.length} given CA(s).`,

@@ -24,7 +24,8 @@ export type Trust =
   | {
       readonly mode: 'attested'
       readonly trust: 'measurement'
-      readonly freshness: 'none'
+      /** `challenge`: each connection, before its first request, is answered with evidence made for it. */
+      readonly freshness: 'challenge' | 'none'
       /** Key of `peers`, for logs. */
       readonly accept: string
       /** What `accept` names; never empty. */
@@ -164,8 +165,9 @@ export function trustOf({ upstream, peers }: PolicyDocument, complaints: Complai
 
 /**
  * The defaults of `trust` and `freshness` are the strong ones, `service` and `issued`. Both need the attesting CA, which
- * this version does not have, so a policy must say the weaker choice in so many words; nobody gets it by leaving a key
- * out, and no policy changes its meaning on the day when the CA is there. The shipped `confidential` says both.
+ * this version does not have, so a policy must say another choice in so many words; nobody gets it by leaving a key
+ * out, and no policy changes its meaning on the day when the CA is there. The shipped `confidential` says both;
+ * `challenge` needs a container that answers, so nobody gets that without asking for it either.
  */
 function attested(
   upstream: PolicyDocument['upstream'],
@@ -177,8 +179,9 @@ function attested(
     const want = '"measurement", as "service" (the default) needs the attesting CA, which this version does not have'
     complaints.push({ path: '/upstream/trust', want, got: show(trust) })
   }
-  if (freshness !== 'none') {
-    const want = '"none", as "issued" (the default) and "challenge" are not in this version'
+  if (freshness === 'issued') {
+    const want =
+      '"challenge" or "none", as "issued" (the default) needs the attesting CA, which this version does not have'
     complaints.push({ path: '/upstream/freshness', want, got: show(freshness) })
   }
   const peer = accept === undefined ? undefined : peers[accept]
@@ -186,7 +189,8 @@ function attested(
     complaints.push({ path: '/upstream/accept', want: 'a key of /peers', got: show(accept) })
     return undefined
   }
-  return { mode: 'attested', trust: 'measurement', freshness: 'none', accept, accepted: peersOf(peer) }
+  const asked = freshness === 'challenge' ? 'challenge' : 'none'
+  return { mode: 'attested', trust: 'measurement', freshness: asked, accept, accepted: peersOf(peer) }
 }
 
 /** What a peers entry asks of a peer, as the judge of evidence reads it. */

@@ -196,7 +196,7 @@ const upstream = object({
     defaulted(integer(1, 86_400), 3600),
   ),
   freshness: described(
-    "With mode attested: how old the container's evidence may be. Default: issued.",
+    "With mode attested: how old the container's evidence may be; challenge: made for each connection. Default: issued.",
     optional(oneOf('issued', 'challenge', 'none')),
   ),
   upgrade: defaulted(
@@ -304,6 +304,9 @@ export const policyShape = object({
     optional(certificates(1)),
   ),
 })
+
+// Parts that stand by themselves elsewhere.
+export { collateral as collateralShape, peer as peerShape, service as serviceShape }
 
 export type PolicyDocument = Infer<typeof policyShape>
 

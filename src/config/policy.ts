@@ -286,7 +286,7 @@ export function weaknesses(policy: Policy): readonly string[] {
     [inbound.tlsFloor === 'TLSv1.2', 'inbound.tls>=1.2'],
     [upstream.mode !== 'attested', `upstream.mode=${upstream.mode}`],
     [upstream.mode === 'attested', 'upstream.trust=measurement'],
-    [upstream.mode === 'attested', 'upstream.freshness=none'],
+    [upstream.mode === 'attested' && upstream.freshness === 'none', 'upstream.freshness=none'],
     ...Object.entries(policy.peers).map(
       ([name, { tcb }]) =>
         [tcb.profile === 'swHardeningOk', `peers.${name}.tcb.profile=swHardeningOk`] as [boolean, string],

@@ -11,6 +11,7 @@ import { type SecureContext, TLSSocket, connect as tlsConnect } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
 import { describe, Fault, systemCode } from '../base/errors.ts'
 import type { Verdict } from '../gate/contract.ts'
+import { Answered, askChallenge, type Challenge, FirstReads } from './challenge.ts'
 
 export interface Link {
   readonly socket: Socket
@@ -43,6 +44,11 @@ export type Finding =
   | { readonly accepted: true; readonly until: number }
   | { readonly accepted: false; readonly reasons: readonly Reason[] }
 
+/** A challenge that knows what counts as its answer. */
+export interface JudgedChallenge extends Challenge {
+  judge(answer: Uint8Array): Finding
+}
+
 export interface Judge {
   /** @param chain DER, leaf first, as the peer sent it */
   judge(chain: readonly [Uint8Array, ...Uint8Array[]]): Promise<Finding>
@@ -53,6 +59,14 @@ export interface Judge {
   /** Hex. */
   readonly policyDigest: string
   collateralGeneration(): number
+  /**
+   * What an accepted peer is asked on its connection before anything else; undefined where its certificate is enough.
+   * @param leaf DER
+   * @param exported what the connection's TLS exporter gives (RFC 8446 §7.5)
+   */
+  readonly challenge?:
+    | ((leaf: Uint8Array, exported: (bytes: number, label: string, context: Buffer) => Buffer) => JudgedChallenge)
+    | undefined
 }
 
 export interface DialOptions {
@@ -63,10 +77,18 @@ export interface DialOptions {
   readonly judge: Judge | undefined
   /** Told of every refusal, with all its reasons. */
   readonly refused: (reasons: readonly Reason[]) => void
+  /**
+   * A certificate that has answered a challenge is not asked again for so long; absent: every connection is. For who sends
+   * nothing that matters and would use up the container's quotes.
+   */
+  readonly freshForMs?: number
 }
 
 /** Connect, handshake and judgement together. */
 const dialMs = 10_000
+
+/** An answer to a challenge; the container may have to wait for its turn to be quoted. */
+const answerMs = 5_000
 
 const keepAliveMs = 5_000
 
@@ -82,11 +104,12 @@ const plaintextVerdict: Verdict = {
 
 export function makeDialer(options: DialOptions): Dialer {
   const { clock, judge } = options
+  const answered = new Answered(clock, options.freshForMs ?? 0)
   return {
     verified: judge !== undefined,
     dial(done, intake) {
       try {
-        const attempt = new Attempt(options, done, intake)
+        const attempt = new Attempt(options, answered, done, intake)
         return () => attempt.cancel()
       } catch (error) {
         return failLater(error, done)
@@ -117,18 +140,33 @@ function failLater(error: unknown, done: (fault: Fault) => void): () => void {
 /** One connection on its way to being handed over, or not. */
 class Attempt {
   readonly #options: DialOptions
+  readonly #answered: Answered
   readonly #done: (outcome: Link | Fault) => void
   readonly #intake: OnReadOpts | undefined
   readonly #socket: Socket
   readonly #stopTimer: () => void
   readonly #onError = (error: Error): void => this.#broke(error)
-  readonly #onClose = (): void => this.#settle(new Fault('upstream-closed', 'EOF'))
+  readonly #onClose = (): void => {
+    if (this.#asked) this.#unanswered('a closed connection')
+    else this.#settle(new Fault('upstream-closed', 'EOF'))
+  }
+  /** What is read before the hand-over, where there is anything to read. */
+  readonly #firstReads: FirstReads | undefined
+  #stopAnswerTimer = (): void => {}
+  #asked = false
   #settled = false
 
-  constructor(options: DialOptions, done: (outcome: Link | Fault) => void, intake: OnReadOpts | undefined) {
+  constructor(
+    options: DialOptions,
+    answered: Answered,
+    done: (outcome: Link | Fault) => void,
+    intake: OnReadOpts | undefined,
+  ) {
     this.#options = options
+    this.#answered = answered
     this.#done = done
     this.#intake = intake
+    this.#firstReads = intake && options.judge?.challenge && new FirstReads(intake)
     const { host, port, judge, clock } = options
     this.#socket = judge ? this.#openTls(host, port, judge) : this.#openPlain(host, port)
     this.#socket.on('error', this.#onError)
@@ -159,6 +197,7 @@ class Attempt {
   }
 
   #openTls(host: string, port: number, judge: Judge): Socket {
+    const onread = this.#firstReads ?? this.#intake
     const socket = tlsConnect({
       host,
       port,
@@ -167,7 +206,7 @@ class Attempt {
       // Names are the judge's business; Node calls this only where it trusts the chain.
       checkServerIdentity: () => undefined,
       ALPNProtocols: ['http/1.1'],
-      ...(this.#intake && { onread: this.#intake }),
+      ...(onread && { onread }),
     })
     socket.setNoDelay(true)
     socket.setKeepAlive(true, keepAliveMs)
@@ -205,7 +244,54 @@ class Attempt {
       collateralGeneration: generation,
       until: finding.until,
     }
-    this.#settle({ socket, verdict, intake: this.#intake })
+    if (this.#settled) return
+    if (judge.challenge) this.#guarded(() => this.#challenge(socket, judge, chain[0], verdict))
+    else this.#settle({ socket, verdict, intake: this.#intake })
+  }
+
+  /** A judge that throws has accepted nobody. */
+  #guarded(run: () => void): void {
+    try {
+      run()
+    } catch (error) {
+      this.#refuse([{ rule: 'internal', want: 'a judgement', got: describe(error) }])
+    }
+  }
+
+  #challenge(socket: TLSSocket, judge: Judge, leaf: Uint8Array, verdict: Verdict): void {
+    if (this.#firstReads?.early || socket.readableLength > 0) {
+      this.#unanswered('bytes before it was asked')
+      return
+    }
+    const challenge = judge.challenge?.(leaf, (...about) => socket.exportKeyingMaterial(...about))
+    if (!challenge || this.#answered.lately(verdict.leafSha256)) {
+      this.#firstReads?.over()
+      this.#settle({ socket, verdict, intake: this.#intake })
+      return
+    }
+    const { host, port, clock } = this.#options
+    this.#asked = true
+    this.#stopAnswerTimer = clock.after(answerMs, () => this.#unanswered(`none within ${answerMs / 1000} s`))
+    askChallenge(socket, this.#firstReads, challenge, `${host}:${port}`, answer => {
+      if (this.#settled) return
+      if (typeof answer === 'string') this.#unanswered(answer)
+      else this.#guarded(() => this.#weigh(challenge.judge(answer), verdict))
+    })
+  }
+
+  /** What the certificate's verdict comes to with the answer's. */
+  #weigh(finding: Finding, verdict: Verdict): void {
+    if (!finding.accepted) {
+      this.#refuse(finding.reasons)
+      return
+    }
+    this.#answered.note(verdict.leafSha256)
+    const until = Math.min(verdict.until, finding.until)
+    this.#settle({ socket: this.#socket, verdict: { ...verdict, until }, intake: this.#intake })
+  }
+
+  #unanswered(got: string): void {
+    this.#refuse([{ rule: 'challenge', want: 'an answer', got }])
   }
 
   #refuse(reasons: readonly Reason[]): void {
@@ -233,6 +319,7 @@ class Attempt {
     if (this.#settled) return
     this.#settled = true
     this.#stopTimer()
+    this.#stopAnswerTimer()
     if (outcome instanceof Fault) {
       this.#discard()
     } else {
@@ -245,6 +332,7 @@ class Attempt {
   #discard(): void {
     // The error listener stays: a late error of a discarded socket concerns nobody.
     this.#stopTimer()
+    this.#stopAnswerTimer()
     this.#socket.destroy()
   }
 }

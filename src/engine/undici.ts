@@ -198,6 +198,7 @@ export function makeUndiciEngine(gate: Gate, options: EngineOptions): Engine {
     for (const connection of connections.values()) {
       if (connection.overdue(options.idleConnectionMs)) connection.destroy()
     }
+    lanes.sweep(options.clock.monotonic())
   })
 
   function accept(socket: Socket, from: Peer): void {

@@ -61,6 +61,9 @@ const containerHost = '127.0.0.1'
 /** Connections to the container that are kept where no limit says how many can be needed (Go: MaxIdleConns). */
 const unlimitedIdle = 1000
 
+/** Probes come every second and carry nothing; the container's quotes are for those who bring requests. */
+const probeFreshMs = 10_000
+
 /** One try of an aggressive probe: Go's 100 ms, or what a handshake and a verdict may take. */
 const tryMs = { plain: 100, verified: 1_000 } as const
 
@@ -139,9 +142,11 @@ function makeDialers(
     metrics.peerRefused(reasons.map(reason => reason.rule))
     log.error('container refused', { code: 'upstream-untrusted', reasons })
   }
-  const container = makeDialer({ host: containerHost, port: config.ports.user, clock, judge, refused })
+  const to = { host: containerHost, port: config.ports.user, clock, judge, refused }
+  const container = makeDialer(to)
+  const probing = makeDialer({ ...to, freshForMs: probeFreshMs })
   const probe = judge
-    ? () => container.dial
+    ? () => probing.dial
     : (host: string, port: number) => makeDialer({ host, port, clock, judge: undefined, refused }).dial
   return { container, probe }
 }

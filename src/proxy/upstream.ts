@@ -1,12 +1,21 @@
 // Who may be the container: the policy's mode as a judge for the dialer. This is the one place where certificates,
 // evidence and policy meet on the way out; the dialer itself knows none of them.
 
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { readCertificate } from '../attest/certificate.ts'
+import {
+  challengePath,
+  challengeType,
+  channelContext,
+  exporterBytes,
+  exporterLabel,
+  maxAnswerBytes,
+  writeChallenge,
+} from '../attest/challenge.ts'
 import { type CollateralNews, type CollateralSource, directorySource } from '../attest/directory.ts'
 import type { PeerJudgement } from '../attest/evidence.ts'
-import { judgePeer, type Trust } from '../attest/peer.ts'
+import { judgeAnswer, judgePeer, type Trust } from '../attest/peer.ts'
 import type { PeerRule } from '../attest/policy.ts'
 import { intelRoot } from '../attest/root.ts'
 import { Verdicts } from '../attest/verdicts.ts'
@@ -48,6 +57,7 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
   const generation = (): number => collateral?.generation(clock.now()) ?? 0
   generation() // looked at now, so that what is wrong is told at the start and not with the first request
   const decide = decider(options, collateral)
+  const asks = upstream.mode === 'attested' && upstream.freshness === 'challenge'
   const bundle = upstream.mode === 'ca' ? upstream.bundle : undefined
   const context = contexts(bundle, upstream.clientCertificate ? own.credential : () => undefined)
   return {
@@ -55,6 +65,7 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
     collateralGeneration: generation,
     chainToContext: bundle !== undefined,
     secureContext: context,
+    ...(asks && { challenge: challenger(options, upstream.accepted, collateral) }),
     async judge(chain) {
       const leafSha256 = sha256Hex(chain[0])
       if (own.leafSha256s.has(leafSha256)) {
@@ -94,34 +105,67 @@ function decider(options: UpstreamOptions, collateral: CollateralSource | undefi
 }
 
 function attested(
-  { policy, policyDigest, own }: UpstreamOptions,
+  options: UpstreamOptions,
   accepted: Policy['peers'][string],
   collateral: CollateralSource | undefined,
 ): Decide {
   const verdicts = new Verdicts<PeerJudgement>()
-  const root = policy.dangerSyntheticRoot
-  const rule: PeerRule = {
+  const rule = ruleOf(options, accepted)
+  const { policy, policyDigest } = options
+  return ([leaf], at) =>
+    withTrust(policy, collateral, at, trust => {
+      const key = { leaf, policyDigest, collateralGeneration: collateral?.generation(at) ?? 0 }
+      return verdicts.find(key, at, () => judgePeer(leaf, rule, trust, at))
+    })
+}
+
+/** What an accepted container is asked on each connection: evidence that its enclave makes for this very connection. */
+function challenger(
+  options: UpstreamOptions,
+  accepted: Policy['peers'][string],
+  collateral: CollateralSource | undefined,
+): NonNullable<Judge['challenge']> {
+  const rule = ruleOf(options, accepted)
+  const { policy, clock } = options
+  return (leaf, exported) => {
+    const nonce = randomBytes(exporterBytes)
+    const channel = exported(exporterBytes, exporterLabel, channelContext(nonce, leaf))
+    return {
+      path: challengePath,
+      contentType: challengeType,
+      body: writeChallenge(nonce),
+      maxAnswer: maxAnswerBytes,
+      judge(answer) {
+        const at = clock.now()
+        return withTrust(policy, collateral, at, trust => judgeAnswer(answer, { leaf, channel }, rule, trust, at))
+      },
+    }
+  }
+}
+
+function ruleOf({ policy, own }: UpstreamOptions, accepted: Policy['peers'][string]): PeerRule {
+  return {
     ...accepted,
     maxCollateralAgeMs: policy.collateral.maxAgeMs,
-    dangerAcceptSynthetic: root !== undefined,
+    dangerAcceptSynthetic: policy.dangerSyntheticRoot !== undefined,
     // Our own certificates are refused before a verdict is looked up, since there may be a new one with each call.
     refuse: { leafSha256s: [], mrenclave: own.mrenclave },
   }
+}
 
-  function trustAt(at: number): Trust {
-    if (root) return { root, collateral: { kind: 'synthetic' } }
-    if (collateral) return { root: intelRoot(), collateral: collateral.collateral(at) }
+/** A finding by what is trusted at this time; without collateral, a refusal that says so. */
+function withTrust(
+  { dangerSyntheticRoot: root }: Policy,
+  collateral: CollateralSource | undefined,
+  at: number,
+  find: (trust: Trust) => Finding,
+): Finding {
+  try {
+    if (root) return find({ root, collateral: { kind: 'synthetic' } })
+    if (collateral) return find({ root: intelRoot(), collateral: collateral.collateral(at) })
     throw new Fault('collateral-missing', 'the policy names no source of collateral')
-  }
-
-  return ([leaf], at) => {
-    try {
-      const trust = trustAt(at)
-      const key = { leaf, policyDigest, collateralGeneration: collateral?.generation(at) ?? 0 }
-      return verdicts.find(key, at, () => judgePeer(leaf, rule, trust, at))
-    } catch (error) {
-      return refuse(error instanceof Fault ? error.code : 'internal', "Intel's collateral", describe(error))
-    }
+  } catch (error) {
+    return refuse(error instanceof Fault ? error.code : 'internal', "Intel's collateral", describe(error))
   }
 }
 

@@ -40,6 +40,12 @@ for (const use of uses) {
   }
 }
 
+t.test('channels come back as they went in; foreign evidence has none', async t => {
+  const channels = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)]
+  t.same(decodeClaims(encodeClaims({ ...own, use: 'challenge', channels })).channels, channels)
+  t.same(decodeClaims(encodeClaims(own)).channels, [])
+})
+
 t.test('the claims are these bytes, in deterministic order', async t => {
   const bytes = encodeClaims({ ...own, service: undefined })
   const text = (value: string) => toHex(utf8(value))
@@ -132,6 +138,10 @@ const refused: [name: string, claims: Uint8Array, message: string][] = [
   ['a use behind a byte-order mark', instead('postern-use', utf8('\ufefftls')), 'unknown'],
   ['a service behind something', map(...ours, ['postern-service', utf8(`x${service}`)]), 'SPIFFE'],
   ['a service that ends in ..', map(...ours, ['postern-service', utf8(`${service}/..`)]), 'SPIFFE'],
+  ['no channel', map(...ours, ['postern-channel', new Uint8Array()]), 'channel'],
+  ['a channel cut short', map(...ours, ['postern-channel', new Uint8Array(31)]), 'channel'],
+  ['more channels than may share a quote', map(...ours, ['postern-channel', new Uint8Array(65 * 32)]), 'channel'],
+  ['a channel and nothing else of ours', map(key, ['postern-channel', new Uint8Array(32)]), 'postern-use'],
   ['a service that is no SPIFFE ID', map(...ours, ['postern-service', utf8('spiffe://x/\r\ny')]), 'SPIFFE'],
 ]
 for (const [name, bytes, message] of refused) {

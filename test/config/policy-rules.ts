@@ -122,10 +122,11 @@ const refused: [name: string, part: object, complaint: string | RegExp][] = [
   ],
   ['trust left out', { upstream: { ...attested, trust: undefined }, ...peers({}) }, /^\/upstream\/trust: /],
   [
-    'fresh evidence',
-    { upstream: { ...attested, freshness: 'challenge' }, ...peers({}) },
-    /^\/upstream\/freshness: .*got "challenge"/,
+    'evidence as fresh as a certificate of the attesting CA',
+    { upstream: { ...attested, freshness: 'issued' }, ...peers({}) },
+    /^\/upstream\/freshness: .*got "issued"/,
   ],
+  ['freshness left out', { upstream: { ...attested, freshness: undefined }, ...peers({}) }, /^\/upstream\/freshness: /],
   [
     'a peer that is not there',
     { upstream: { ...attested, accept: 'ap' }, ...peers({}) },
@@ -194,6 +195,8 @@ t.test('each mode yields what it needs', async t => {
     complaints: [],
     document: judged({ upstream: attested, ...peers({}) }).document,
   })
+  const asking = { ...attested, freshness: 'challenge' }
+  t.match(judged({ upstream: asking, ...peers({}) }), { trust: { freshness: 'challenge' }, complaints: [] })
   const ca = judged({ upstream: { mode: 'ca', ca: { bundle: syntheticRootPem, san: 'a.example' } } }).trust
   t.same(ca, { mode: 'ca', bundle: [syntheticRootPem], san: 'a.example' })
   const pin = `sha256/${Buffer.alloc(32, 1).toString('base64')}`

@@ -47,6 +47,13 @@ t.test('confidential, filled', async t => {
   t.ok(Object.isFrozen(policy) && Object.isFrozen(policy.upstream) && Object.isFrozen(policy.peers['app']?.enclaves[0]))
 })
 
+t.test('evidence made for each connection is no weakness', async t => {
+  const text = demo.replace('"freshness": "none"', '"freshness": "challenge"')
+  const policy = readPolicy(new TextEncoder().encode(text), 'test')
+  t.equal(policy.upstream.mode === 'attested' && policy.upstream.freshness, 'challenge')
+  t.same(weaknesses(policy), ['upstream.trust=measurement'])
+})
+
 t.test('compatible is what the Go queue-proxy does', async t => {
   const { policy } = loadPolicy('compatible', noFile)
   t.match(policy, {

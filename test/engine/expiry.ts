@@ -1,5 +1,5 @@
 import t from 'tap'
-import { endWithVerdict } from '../../src/engine/expiry.ts'
+import { endWithVerdict, Lapse } from '../../src/engine/expiry.ts'
 import { FakeClock } from '../support/clock.ts'
 
 t.test('a tunnel lives a minute longer than its verdict, and is not asked about after its end', async t => {
@@ -34,4 +34,14 @@ t.test('a tunnel lives a minute longer than its verdict, and is not asked about 
   clock.advance(5_000)
   clock.advance(60_000)
   t.same([looks, ends], [122, 2], 'none at all')
+})
+
+t.test('a response has ten minutes from the moment at which its verdict was found to be over', async t => {
+  const lapse = new Lapse()
+  t.equal(lapse.isOver(true, 0), false)
+  t.equal(lapse.isOver(false, 5_000), false)
+  t.equal(lapse.isOver(false, 604_999), false)
+  t.equal(lapse.isOver(false, 605_000), true)
+  t.equal(lapse.isOver(true, 605_001), false, 'one that holds again')
+  t.equal(lapse.isOver(false, 605_002), false)
 })

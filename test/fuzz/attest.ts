@@ -6,9 +6,10 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { decodeClaims } from '../../src/attest/bind.ts'
 import { readCertificate } from '../../src/attest/certificate.ts'
+import { makeAnswer, maxAnswerBytes, readChallenge, writeChallenge } from '../../src/attest/challenge.ts'
 import { readCrl } from '../../src/attest/crl.ts'
-import type { Claims, IntelCollateral } from '../../src/attest/evidence.ts'
-import { judgePeer } from '../../src/attest/peer.ts'
+import type { Claims, IntelCollateral, PeerJudgement } from '../../src/attest/evidence.ts'
+import { judgeAnswer, judgePeer } from '../../src/attest/peer.ts'
 import { readPemChain } from '../../src/attest/pem.ts'
 import { readQeIdentity } from '../../src/attest/qe-identity.ts'
 import { parseQuote } from '../../src/attest/quote.ts'
@@ -16,8 +17,9 @@ import { readEvidence } from '../../src/attest/ratls.ts'
 import { readTcbInfo } from '../../src/attest/tcb-info.ts'
 import { verifyQuote } from '../../src/attest/verify.ts'
 import { Fault } from '../../src/base/errors.ts'
+import { AnswerReader } from '../../src/engine/challenge.ts'
 import { ecKeys } from '../support/certificates.ts'
-import { anyReportData, makeClaims, makePeer, makeRule, makeTee } from '../support/evidence.ts'
+import { anyReportData, makeClaims, makePeer, makeRule, makeTee, spkiOf } from '../support/evidence.ts'
 import { makeIntel, now, tdReportOf, tdxWorld } from '../support/pki-intel.ts'
 
 const flag = (name: string, fallback: number): number => {
@@ -52,8 +54,18 @@ const goldens = [
   await golden(intelTdx, { version: 5, tdReport }),
 ]
 const trust = { root: intel.root, collateral: intel.collateral }
-const leaf = await makePeer({ tee: makeTee({ platform: intel.platform }) })
+const keys = ecKeys()
+const leaf = await makePeer({ keys, tee: makeTee({ platform: intel.platform }) })
 const goldenPeer = judgePeer(leaf, makeRule(), trust, now)
+const channel = new Uint8Array(32).fill(7)
+const answer = await makeAnswer(makeTee({ platform: intel.platform }), {
+  spki: spkiOf(keys),
+  role: 'workload',
+  policyDigest: new Uint8Array(32),
+  service: undefined,
+  channels: [channel],
+})
+const goldenAnswer = judgeAnswer(answer, { leaf, channel }, makeRule(), trust, now)
 
 /** Some bytes changed, a stretch cut out, doubled or replaced by noise. */
 const spoilt = (bytes: Uint8Array): fc.Arbitrary<Uint8Array> =>
@@ -85,10 +97,19 @@ const collaterals = fc
       .map((bytes): Golden => ({ ...each, collateral: { ...each.collateral, [file]: bytes } })),
   )
 
+/** As the dialer does, in two pieces. */
+function readsAnswer(bytes: Uint8Array): void {
+  const reader = new AnswerReader(maxAnswerBytes)
+  const half = bytes.length >> 1
+  reader.feed(bytes.subarray(0, half)) ?? reader.feed(bytes.subarray(half))
+}
+
 /** Each reader by itself, also those that verification reaches only behind a good signature. */
 const readers: readonly (readonly [golden: Uint8Array, read: (bytes: Uint8Array) => unknown])[] = [
   [makeClaims(ecKeys()), decodeClaims],
   [leaf, bytes => readEvidence(readCertificate(bytes))],
+  [writeChallenge(channel), readChallenge],
+  [Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\nContent-Length: ${answer.length}\r\n\r\n`), answer]), readsAnswer],
   [intel.collateral.pckCrl, bytes => readCrl(bytes, 'list')],
   [intelTdx.collateral.tcbInfo, readTcbInfo],
   [intel.collateral.qeIdentity, readQeIdentity],
@@ -136,12 +157,15 @@ const verifies = ({ quote, collateral, root, claims }: Golden): boolean =>
     return isDeepStrictEqual(found, claims)
   })
 
-function judges(bytes: Uint8Array): boolean {
-  const judgement = judgePeer(bytes, makeRule(), trust, now)
+function judges(judgement: PeerJudgement, golden: PeerJudgement): boolean {
   if (!judgement.accepted) return judgement.reasons[0].rule !== 'internal'
   counts.accepted++
-  return goldenPeer.accepted && isDeepStrictEqual(judgement.claims, goldenPeer.claims)
+  return golden.accepted && isDeepStrictEqual(judgement.claims, golden.claims)
 }
+
+const judgesPeer = (bytes: Uint8Array): boolean => judges(judgePeer(bytes, makeRule(), trust, now), goldenPeer)
+const judgesAnswer = (bytes: Uint8Array): boolean =>
+  judges(judgeAnswer(bytes, { leaf, channel }, makeRule(), trust, now), goldenAnswer)
 
 const end = Date.now() + seconds * 1000
 for (let round = 0; Date.now() < end; round++) {
@@ -151,7 +175,8 @@ for (let round = 0; Date.now() < end; round++) {
       { numRuns, seed: seed + round },
     )
   assert(fc.oneof(quotes, collaterals), verifies, 500)
-  assert(fc.oneof(spoilt(leaf), noise), judges, 200)
+  assert(fc.oneof(spoilt(leaf), noise), judgesPeer, 200)
+  assert(fc.oneof(spoilt(answer), noise), judgesAnswer, 200)
   assert(
     readings,
     read =>

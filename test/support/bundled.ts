@@ -4,7 +4,7 @@
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { bundle } from '../../build/bundle.ts'
 import { shipped } from '../../src/config/policies.ts'
@@ -34,7 +34,8 @@ export interface BundledOptions {
 export function bundledCommand(args: readonly string[], { node = [], quietMs }: BundledOptions): string[] {
   const at = args.indexOf('--policy') + 1
   const policy = args[at] ?? ''
-  const file = quietMs !== undefined || policy === 'demo' ? withDemo : real
+  const synthetic = basename(policy, '.json') === 'demo'
+  const file = quietMs !== undefined || synthetic ? withDemo : real
   const rest = args.slice(1)
   if (at > 0 && Object.hasOwn(shipped, policy)) rest[at - 1] = policyFile(policy)
   const drain =

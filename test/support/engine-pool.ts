@@ -182,6 +182,45 @@ export function verdicts(t: Test, subject: Subject): void {
     container.send(ok('late'))
     t.equal((await client.message()).body, 'late')
   })
+
+  t.test('a connection that waits is closed when its verdict expires, whether somebody wants it or not', async t => {
+    let good = true
+    const stand = await makeStand(t, subject, {
+      makeDialer: port => ({ ...plainDialer(port, new FakeClock()), verified: true, valid: () => good }),
+    })
+    const { container } = await warm(stand)
+    stand.clock.advance(5_000)
+    t.equal(container.fate, 'open')
+    good = false
+    stand.clock.advance(2_000)
+    t.ok(await container.gone())
+  })
+
+  t.test('a stream outlives its verdict by ten minutes and no more, and the client can tell', async t => {
+    let good = true
+    const stand = await makeStand(t, subject, {
+      makeDialer: port => ({ ...plainDialer(port, new FakeClock()), verified: true, valid: () => good }),
+    })
+    const { client, container } = await stand.converse(get('/events'))
+    await container.head()
+    container.send(
+      'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none\n\r\n',
+    )
+    await client.head()
+    stand.clock.advance(3_600_000)
+    good = false
+    stand.clock.advance(599_000)
+    container.send('4\r\ntwo\n\r\n')
+    const visit = await stand.gate.next()
+    while (visit.bytesSent < 8) await new Promise(resolve => setImmediate(resolve))
+    stand.clock.advance(3_000)
+    const rest = await client.rest()
+    t.match(rest, /two/)
+    t.notMatch(rest, '0\r\n\r\n')
+    t.ok(await container.gone())
+    t.match(visit.faults, [{ code: 'upstream-untrusted' }])
+    t.match(await visit.over(), ['responded 200', 'failed upstream-untrusted', 'finished upstream-failed 0'])
+  })
 }
 
 export function orders(t: Test, subject: Subject): void {

@@ -76,10 +76,13 @@ export class Pool {
     this.#all.delete(upstream)
   }
 
-  /** Closes what has waited for too long. The longest stand first. */
+  /** Closes what has waited for too long, or whose verdict is over. The longest stand first. */
   sweep(): void {
     const now = this.#clock.monotonic()
     while (this.#idle[0] && now - this.#idle[0].idleSince > limits.upstreamIdleMs) this.#idle.shift()?.destroy()
+    if (!this.#dialer.verified) return
+    for (const upstream of this.#idle.filter(({ verdict }) => !this.#dialer.valid(verdict))) upstream.destroy()
+    for (const upstream of [...this.#all]) upstream.expire(this.#dialer.valid(upstream.verdict), now)
   }
 
   destroy(): void {

@@ -5,6 +5,7 @@ import { Fault } from '../../base/errors.ts'
 import type { Verdict } from '../../gate/contract.ts'
 import type { Link } from '../dial.ts'
 import { limits } from '../engine.ts'
+import { Lapse, lapsed } from '../expiry.ts'
 import { Carry } from './carry.ts'
 import { Body, responseFraming } from './framing.ts'
 import { Head } from './head.ts'
@@ -40,6 +41,7 @@ export class Upstream implements Ear {
   readonly #head = new Head('response', limits.responseHeadBytes)
   readonly #body = new Body()
   readonly #carry = new Carry()
+  readonly #lapse = new Lapse()
   #asker: Asker | undefined
   #reading: 'head' | 'body' = 'head'
   #bodyless = false
@@ -93,6 +95,11 @@ export class Upstream implements Ear {
     this.#lasting = false
     this.#owner.drop(this)
     this.wire.destroy()
+  }
+
+  /** Breaks off a response that has outlived its verdict for too long. A tunnel has a watch of its own. */
+  expire(valid: boolean, now: number): void {
+    if (this.#lapse.isOver(valid, now) && this.#asker) this.#break(new Fault('upstream-untrusted', lapsed))
   }
 
   // What the wire tells.

@@ -8,6 +8,7 @@ import { Fault, systemCode } from '../../base/errors.ts'
 import type { Verdict } from '../../gate/contract.ts'
 import type { Dialer, Link } from '../dial.ts'
 import { limits } from '../engine.ts'
+import { Lapse, lapsed } from '../expiry.ts'
 
 export type Handler = Dispatcher.DispatchHandler
 export type Controller = Dispatcher.DispatchController
@@ -31,6 +32,7 @@ export class Lane {
   #served = 0
   #bytesBefore = 0
   #broken = false
+  readonly #lapse = new Lapse()
 
   constructor(dialer: Dialer, gone: (lane: Lane) => void) {
     this.#client = new Client('http://container.invalid', {
@@ -77,6 +79,11 @@ export class Lane {
 
   destroy(): void {
     this.#client.destroy().catch(() => {})
+  }
+
+  /** Breaks off a response that has outlived its verdict for too long. */
+  expire(valid: boolean, now: number): void {
+    if (this.#lapse.isOver(valid, now)) this.#client.destroy(new Fault('upstream-untrusted', lapsed)).catch(() => {})
   }
 
   #adopt(link: Link): Socket {
@@ -148,6 +155,15 @@ export class Lanes {
   /** Not to be used again. */
   discard(lane: Lane): void {
     this.#discard(lane)
+  }
+
+  /** Closes whose verdict is over: those that wait at once, those at work in the end. */
+  sweep(now: number): void {
+    if (!this.#dialer.verified) return
+    const holds = ({ verdict }: Lane): boolean => !verdict || this.#dialer.valid(verdict)
+    for (const lane of this.#idle.filter(lane => !holds(lane))) this.#discard(lane)
+    this.#idle = this.#idle.filter(holds)
+    for (const lane of this.#all) lane.expire(holds(lane), now)
   }
 
   destroy(): void {

@@ -67,6 +67,25 @@ t.test('the connection used last comes first, and a fresh one where asked', asyn
 t.test('a verdict that no longer holds retires its connection', async t => {
   let good = true
   const pool = await makePool(t, { valid: () => good })
+
+  t.test('a verdict that no longer holds ends who waits at once, and who is at work after ten minutes', async t => {
+    let good = true
+    const pool = await makePool(t, { verified: true, valid: () => good })
+    await served(pool)
+    const lane = pool.lanes.take(true)
+    const status = send(lane)
+    const atWork = await pool.backend.next()
+    await atWork.head()
+    good = false
+    pool.lanes.sweep(0)
+    t.ok(await pool.backend.wires[0]?.gone())
+    pool.lanes.sweep(599_999)
+    t.equal(atWork.fate, 'open')
+    pool.lanes.sweep(600_000)
+    await t.rejects(status, { code: 'upstream-untrusted' })
+    t.ok(await atWork.gone())
+  })
+
   const lane = await served(pool)
   good = false
   t.not(pool.lanes.take(false), lane)

@@ -7,6 +7,7 @@ import { readCertificate } from '../../../src/attest/certificate.ts'
 import { judgePeer } from '../../../src/attest/peer.ts'
 import { parseQuote } from '../../../src/attest/quote.ts'
 import { legacyOid, readEvidence, taggedEvidenceOid } from '../../../src/attest/ratls.ts'
+import { toHex } from '../../../src/base/bytes.ts'
 import { makeSyntheticTee, measurement, syntheticRoot } from '../../../src/demo/tee.ts'
 import { type Credential, checkCredential, withKeyPem } from '../../../src/identity/credential.ts'
 import { makeRatlsCredential, type RatlsOptions, selfSignedSource } from '../../../src/identity/sources/self-signed.ts'
@@ -24,7 +25,7 @@ function options(more: Partial<RatlsOptions> = {}): RatlsOptions {
   return { source, role: 'workload', policyDigest, service, dnsNames, lifetimeMs: 24 * hour, clock, ...more }
 }
 
-const judged = (leaf: Uint8Array) =>
+const judged = (leaf: Uint8Array, at = start) =>
   judgePeer(
     leaf,
     {
@@ -36,7 +37,7 @@ const judged = (leaf: Uint8Array) =>
       refuse: { leafSha256s: [], mrenclave: undefined },
     },
     { root: syntheticRoot, collateral: { kind: 'synthetic' } },
-    start,
+    at,
   )
 
 t.test('the certificate carries evidence that our own verifier accepts', async t => {
@@ -116,6 +117,10 @@ t.test('the source renews at two thirds and reports what fails', async t => {
     else setImmediate(() => clock.advance(24 * hour))
   }
   t.equal(got.length, 2)
+  const leaves = got.map(({ chain: [leaf] }) => readCertificate(leaf))
+  t.equal(new Set(leaves.map(({ spki }) => toHex(spki))).size, 2, 'another key')
+  t.equal(new Set(leaves.map(leaf => toHex(readEvidence(leaf).quote))).size, 2, 'another quote')
+  for (const { der, notBefore } of leaves) t.match(judged(der, notBefore), { accepted: true }, 'over that key')
   const faults: string[] = []
   const none = new AbortController()
   const failing = selfSignedSource(options({ clock, source: refusingTee('none') }))
