@@ -306,7 +306,7 @@ export const policyShape = object({
 })
 
 // Parts that stand by themselves elsewhere.
-export { collateral as collateralShape, peer as peerShape, service as serviceShape }
+export { collateral as collateralShape, peer as peerShape }
 
 export type PolicyDocument = Infer<typeof policyShape>
 

@@ -6,7 +6,7 @@ import type { PeerRule } from '../attest/policy.ts'
 import { Fault } from '../base/errors.ts'
 import { policyDigest } from '../config/policy.ts'
 import { peersOf } from '../config/policy-rules.ts'
-import { collateralShape, peerShape, serviceShape } from '../config/policy-shape.ts'
+import { collateralShape, peerShape, serviceId } from '../config/policy-shape.ts'
 import { type Complaint, defaulted, integer, object, optional, told, unfit } from '../config/shape.ts'
 
 /** An enclave that may call, as a policy's `peers` entry names it; hex in either case, `until` an RFC 3339 time. */
@@ -82,7 +82,7 @@ export interface Settings {
 }
 
 const shape = object({
-  service: optional(serviceShape),
+  service: optional(serviceId),
   lifetimeSeconds: defaulted(integer(60, 7_776_000), 86_400),
   quotesPerSecond: defaulted(integer(1, 100), 1),
 })
