@@ -18,6 +18,8 @@ export interface Trust {
   readonly root: Uint8Array
   /** One for everybody, or several, of which the one for the peer's platform counts. */
   readonly collateral: Collateral | readonly IntelCollateral[]
+  /** Of the policy: for how long after their next update lists and documents still count; undefined: not at all. */
+  readonly pastNextUpdateMs?: number | undefined
 }
 
 // What was wanted, by the code of the fault that was met. A code that is not here is our own bug.
@@ -52,7 +54,7 @@ export function judgePeer(leafDer: Uint8Array, rule: PeerRule, trust: Trust, at:
     const quote = parseSgxQuote(evidence.quote)
     const collateral =
       'kind' in trust.collateral ? trust.collateral : chooseCollateral(quote, trust.collateral, trust.root)
-    const claims = verifyQuote(quote, collateral, at, trust.root)
+    const claims = verifyQuote(quote, collateral, at, trust.root, trust.pastNextUpdateMs)
     requireBound(evidence, claims.body.reportData)
     const facts = { format: evidence.format, leafSha256: leaf.sha256, postern: evidence.postern }
     return withDates(leaf, facts, judge(claims, facts, rule, at), claims, at)
