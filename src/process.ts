@@ -7,13 +7,14 @@ import type { QuoteSource } from './attest/evidence.ts'
 import { systemClock } from './base/clock.ts'
 import { describe, Fault } from './base/errors.ts'
 import { StartUp } from './base/startup.ts'
+import { steadyClock } from './base/steady.ts'
 import type { LoadedPolicy } from './config/policy.ts'
 import { readLogging, readProxyConfig } from './config/proxy.ts'
 import type { MakeEngine } from './engine/engine.ts'
 import { logFailure } from './proxy/failure.ts'
 import { openLog } from './proxy/log.ts'
 import type { ProxyOptions, RunningProxy } from './proxy/proxy.ts'
-import { version } from './version.ts'
+import { builtAfter, version } from './version.ts'
 
 export interface ProxyParts {
   readonly startProxy: (options: ProxyOptions) => Promise<RunningProxy>
@@ -60,7 +61,8 @@ export async function runProxy(
   const get = (name: string): string | undefined => process.env[name]
   const out = {
     version: version(),
-    clock: systemClock,
+    clock: steadyClock(systemClock),
+    builtAfter: builtAfter(),
     write: (line: string): unknown => process.stdout.write(line),
     writeError: (line: string): unknown => process.stderr.write(line),
   }

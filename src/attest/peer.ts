@@ -6,12 +6,13 @@
 import { describe, Fault, type FaultCode } from '../base/errors.ts'
 import { type Certificate, isSignedBy, readCertificate } from './certificate.ts'
 import { chooseCollateral } from './collateral.ts'
+import { readEndorsements } from './endorsements.ts'
 import type { Collateral, EvidenceFacts, IntelCollateral, PeerJudgement, Reason, SgxClaims } from './evidence.ts'
 import { judge, type PeerRule } from './policy.ts'
 import { parseSgxQuote } from './quote.ts'
 import { readEvidence, requireBound } from './ratls.ts'
 import { dateText } from './tcb-policy.ts'
-import { verifyQuote } from './verify.ts'
+import { type Model, modelOf, verifyQuote } from './verify.ts'
 
 export interface Trust {
   /** DER of the trust anchor. */
@@ -20,6 +21,24 @@ export interface Trust {
   readonly collateral: Collateral | readonly IntelCollateral[]
   /** Of the policy: for how long after their next update lists and documents still count; undefined: not at all. */
   readonly pastNextUpdateMs?: number | undefined
+}
+
+/** What has to be at hand before a peer can be judged. */
+export interface Needs {
+  readonly model: Model
+  /** What it brings along; not verified. */
+  readonly stapled: () => IntelCollateral | undefined
+}
+
+/**
+ * What judging a peer's certificate takes.
+ * @param leafDer any bytes
+ * @throws Fault, as judgePeer finds it
+ */
+export function needsOf(leafDer: Uint8Array, root: Uint8Array): Needs {
+  const leaf = readCertificate(leafDer)
+  const quote = parseSgxQuote(readEvidence(leaf).quote)
+  return { model: modelOf(quote, root), stapled: () => readEndorsements(leaf) }
 }
 
 // What was wanted, by the code of the fault that was met. A code that is not here is our own bug.

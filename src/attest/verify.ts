@@ -102,6 +102,29 @@ export function verifyQuote(
   return { ...signed, ...verdict, synthetic: anchor.sha256 !== intelRootSha256, platform, window } // 11
 }
 
+/** Whose collateral a quote needs. */
+export interface Model {
+  /** Lower-case hex. */
+  readonly fmspc: string
+  /** Which of Intel's two CAs issued the machine's PCK certificate. */
+  readonly ca: 'platform' | 'processor'
+}
+
+/**
+ * The model of the machine that a quote names, by a chain to this root. Nothing else is verified, dates and revocation
+ * included: it serves to ask for collateral, and for no model that Intel never made.
+ * @throws Fault 'quote-unverified', 'certificate-malformed'
+ */
+export function modelOf({ pckChain }: Quote, root: Uint8Array): Model {
+  const { leaf, ca } = verifyPckChain(pckChain, readCertificate(root), undefined)
+  return { fmspc: readPlatform(leaf).fmspc, ca: caOf(ca) }
+}
+
+/** Which of Intel's CAs this is, by its name. */
+export function caOf({ commonName }: Certificate): Model['ca'] {
+  return commonName?.includes('Processor') ? 'processor' : 'platform'
+}
+
 /** Without this rule, whoever passes the wrong pair would accept hardware quotes with no revocation check at all. */
 function readSyntheticRoot(root: Uint8Array): Certificate {
   const anchor = readCertificate(root)

@@ -24,7 +24,9 @@ export function floorClock(inner: Clock, floor: number): FloorClock {
   const lowest = (): number => known + inner.monotonic() - knownSince
 
   return {
-    ...inner,
+    monotonic: () => inner.monotonic(),
+    after: (ms, run) => inner.after(ms, run),
+    every: (ms, run) => inner.every(ms, run),
     now: () => Math.max(inner.now(), Math.floor(lowest())),
     behind: () => Math.max(0, lowest() - inner.now()),
     raise(signed) {

@@ -4,6 +4,8 @@
 
 import { createHash } from 'node:crypto'
 import { Fault, systemCode } from '../base/errors.ts'
+import type { CollateralRules } from '../collateral/open.ts'
+import { collateralOf } from './collateral-rules.ts'
 import { freeze } from './freeze.ts'
 import { JsonError, readJson } from './json.ts'
 import { shipped } from './policies.ts'
@@ -46,11 +48,7 @@ export interface Policy {
   }
   readonly upstream: Upstream
   readonly peers: Readonly<Record<string, Peers>>
-  readonly collateral: {
-    /** Paths of directories of Intel's collateral; none: hardware evidence cannot be verified. */
-    readonly directories: readonly string[]
-    readonly maxAgeMs: number
-  }
+  readonly collateral: CollateralRules
   /** What may be remembered of a request; ['*']: anything. */
   readonly observe: readonly Observed[]
   /** DER of the root of synthetic evidence. */
@@ -123,6 +121,7 @@ export function readPolicy(bytes: Uint8Array, from: string): Policy {
   const document = policyShape.read(parse(bytes, from), '', complaints)
   if (document === unfit) throw invalid(from, complaints.map(told).join('; '))
   complaints.push(...unimplemented(document), ...contradictions(document))
+  const collateral = collateralOf(document.collateral, complaints)
   const trust = trustOf(document, complaints)
   if (trust === undefined || complaints.length > 0) throw invalid(from, complaints.map(told).join('; '))
   if (trust.mode === 'attested' && trust.accepted.enclaves.length === 0) {
@@ -131,7 +130,7 @@ export function readPolicy(bytes: Uint8Array, from: string): Policy {
       `it accepts nobody: copy it, add measurements or signers under peers.${trust.accept}.enclaves, start with --policy FILE`,
     )
   }
-  return freeze(build(document, trust))
+  return freeze(build(document, trust, collateral))
 }
 
 function invalid(from: string, what: string, cause?: unknown): Fault {
@@ -152,7 +151,7 @@ function parse(bytes: Uint8Array, from: string): unknown {
   }
 }
 
-function build(document: PolicyDocument, trust: Trust): Policy {
+function build(document: PolicyDocument, trust: Trust, collateral: CollateralRules): Policy {
   const { name, identity, inbound, upstream, dangerSyntheticRoot } = document
   const peers: Record<string, Peers> = Object.create(null)
   for (const [key, peer] of Object.entries(document.peers)) peers[key] = peersOf(peer)
@@ -184,11 +183,7 @@ function build(document: PolicyDocument, trust: Trust): Policy {
       probePath: upstream.probe?.path,
     },
     peers,
-    collateral: {
-      // unimplemented() refused the other kinds.
-      directories: document.collateral.sources.map(source => source.at),
-      maxAgeMs: document.collateral.maxAgeSeconds * 1000,
-    },
+    collateral,
     observe: document.observe.allow,
     dangerSyntheticRoot: dangerSyntheticRoot && new Uint8Array(dangerSyntheticRoot[0].raw),
   }

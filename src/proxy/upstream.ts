@@ -4,18 +4,18 @@
 import { createHash } from 'node:crypto'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { readCertificate } from '../attest/certificate.ts'
-import { type CollateralNews, type CollateralSource, directorySource } from '../attest/directory.ts'
 import type { PeerJudgement } from '../attest/evidence.ts'
-import { judgePeer, type Trust } from '../attest/peer.ts'
+import { judgePeer, reasonOf } from '../attest/peer.ts'
 import type { PeerRule } from '../attest/policy.ts'
-import { intelRoot } from '../attest/root.ts'
 import { Verdicts } from '../attest/verdicts.ts'
 import type { Clock } from '../base/clock.ts'
-import { describe, Fault } from '../base/errors.ts'
+import { describe } from '../base/errors.ts'
+import type { CollateralStore } from '../collateral/store.ts'
 import type { Policy } from '../config/policy.ts'
 import type { Finding, Judge } from '../engine/dial.ts'
 import { type Credential, withKeyPem } from '../identity/credential.ts'
 import { verifyChain } from '../identity/pki.ts'
+import { trustIn } from './collateral.ts'
 import { tls13Ciphers } from './listeners.ts'
 
 export interface UpstreamOptions {
@@ -32,8 +32,8 @@ export interface UpstreamOptions {
     /** The certificate that we show now; undefined before the first. */
     readonly credential: () => Credential | undefined
   }
-  /** Told of every change in whether collateral was taken, the first look included. */
-  readonly collateralNews: (news: CollateralNews) => void
+  /** Where the collateral for hardware evidence comes from; undefined where the policy needs or names none. */
+  readonly collateral: CollateralStore | undefined
 }
 
 type Chain = readonly [Uint8Array, ...Uint8Array[]]
@@ -41,18 +41,15 @@ type Decide = (chain: Chain, at: number) => Finding | Promise<Finding>
 
 /** The judge for a policy, or undefined where it says `plaintext`. */
 export function makeJudge(options: UpstreamOptions): Judge | undefined {
-  const { policy, policyDigest, clock, own, collateralNews } = options
+  const { policy, policyDigest, clock, own, collateral } = options
   const { upstream } = policy
   if (upstream.mode === 'plaintext') return undefined
-  const collateral = collateralOf(policy, collateralNews)
-  const generation = (): number => collateral?.generation(clock.now()) ?? 0
-  generation() // looked at now, so that what is wrong is told at the start and not with the first request
-  const decide = decider(options, collateral)
+  const decide = decider(options)
   const bundle = upstream.mode === 'ca' ? upstream.bundle : undefined
   const context = contexts(bundle, upstream.clientCertificate ? own.credential : () => undefined)
   return {
     policyDigest,
-    collateralGeneration: generation,
+    collateralGeneration: () => collateral?.generation ?? 0,
     chainToContext: bundle !== undefined,
     secureContext: context,
     async judge(chain) {
@@ -70,20 +67,11 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
   }
 }
 
-/** Where the collateral for hardware evidence comes from; undefined where the policy needs or names none. */
-function collateralOf(
-  { upstream, collateral, dangerSyntheticRoot }: Policy,
-  report: (news: CollateralNews) => void,
-): CollateralSource | undefined {
-  if (upstream.mode !== 'attested' || dangerSyntheticRoot || collateral.directories.length === 0) return undefined
-  return directorySource(collateral.directories, intelRoot(), { report })
-}
-
-function decider(options: UpstreamOptions, collateral: CollateralSource | undefined): Decide {
+function decider(options: UpstreamOptions): Decide {
   const { upstream } = options.policy
   switch (upstream.mode) {
     case 'attested':
-      return attested(options, upstream.accepted, collateral)
+      return attested(options, upstream.accepted)
     case 'ca':
       return chained(upstream.bundle, upstream.san)
     case 'pinned':
@@ -94,33 +82,31 @@ function decider(options: UpstreamOptions, collateral: CollateralSource | undefi
 }
 
 function attested(
-  { policy, policyDigest, own }: UpstreamOptions,
+  { policy, policyDigest, own, clock, collateral }: UpstreamOptions,
   accepted: Policy['peers'][string],
-  collateral: CollateralSource | undefined,
 ): Decide {
   const verdicts = new Verdicts<PeerJudgement>()
-  const root = policy.dangerSyntheticRoot
   const rule: PeerRule = {
     ...accepted,
     maxCollateralAgeMs: policy.collateral.maxAgeMs,
-    dangerAcceptSynthetic: root !== undefined,
+    dangerAcceptSynthetic: policy.dangerSyntheticRoot !== undefined,
     // Our own certificates are refused before a verdict is looked up, since there may be a new one with each call.
     refuse: { leafSha256s: [], mrenclave: own.mrenclave },
   }
+  const trustFor = trustIn(policy, collateral)
 
-  function trustAt(at: number): Trust {
-    if (root) return { root, collateral: { kind: 'synthetic' } }
-    if (collateral) return { root: intelRoot(), collateral: collateral.collateral(at) }
-    throw new Fault('collateral-missing', 'the policy names no source of collateral')
-  }
-
-  return ([leaf], at) => {
+  return async ([leaf], at) => {
+    // Looked at before anything is asked for: what comes into force meanwhile makes this verdict an old one.
+    const key = { leaf, policyDigest, collateralGeneration: collateral?.generation ?? 0 }
+    const known = verdicts.known(key, at)
+    if (known) return known
     try {
-      const trust = trustAt(at)
-      const key = { leaf, policyDigest, collateralGeneration: collateral?.generation(at) ?? 0 }
-      return verdicts.find(key, at, () => judgePeer(leaf, rule, trust, at))
+      const trust = await trustFor(leaf)
+      // Asking took its time, and what came may have shown that it is later than we thought.
+      const now = clock.now()
+      return verdicts.find(key, now, () => judgePeer(leaf, rule, trust, now))
     } catch (error) {
-      return refuse(error instanceof Fault ? error.code : 'internal', "Intel's collateral", describe(error))
+      return { accepted: false, reasons: [reasonOf(error)] }
     }
   }
 }

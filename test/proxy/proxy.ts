@@ -131,12 +131,16 @@ t.test('collateral that cannot be taken is told once, at the start, however many
     },
   })
   const told = () => lines().filter(line => line['message'] === 'collateral not taken')
-  t.match(told(), [{ generation: 0, reason: `collateral-missing: ${folder}: ENOENT` }])
+  const reason = `directory ${folder}: collateral-missing: ${folder}: ENOENT`
+  t.match(told(), [
+    { what: 'root-crl', reason },
+    { what: 'qe-identity', reason },
+  ])
   t.equal(messages()[0], 'Starting queue-proxy', 'and what runs is told before')
   await startDemoContainer(t, ports.user)
   for (let i = 0; i < 3; i++) t.match(await ask(ports.serving), { status: 502 })
   t.equal(messages().filter(message => message === 'container refused').length, 3)
-  t.equal(told().length, 1)
+  t.equal(told().length, 2)
 })
 
 t.test("Knative's mounted certificate is shown where it is mounted", async t => {
