@@ -31,10 +31,12 @@ export class Slot {
   readonly name: string
   /** The question that is out. */
   asking: Promise<void> | undefined
-  /** By the monotonic clock: when it is asked for anyway. */
-  due = Number.NEGATIVE_INFINITY
+  /** It is asked for at the next look, whenever it would have been. */
+  urgent = false
   readonly #rules: SlotRules
   #held: Document | undefined
+  /** By the monotonic clock: when it is asked for anyway, and when it may be asked for at all. */
+  #due = Number.NEGATIVE_INFINITY
   #again = Number.NEGATIVE_INFINITY
   #failures = 0
   #complaint: string | undefined
@@ -62,7 +64,7 @@ export class Slot {
 
   get isDue(): boolean {
     const now = this.#rules.clock.monotonic()
-    return now >= this.due || (now >= this.#again && !this.holds)
+    return this.urgent || now >= this.#due || (now >= this.#again && !this.holds)
   }
 
   get holds(): boolean {
@@ -116,7 +118,7 @@ export class Slot {
     const { clock, report, random } = this.#rules
     this.#failures = 0
     this.#again = clock.monotonic() + afterFailure(1, 0, random())
-    this.due = clock.monotonic() + dueInMs
+    this.#due = clock.monotonic() + dueInMs
     if (this.#complaint === undefined) return
     this.#complaint = undefined
     report({ news: 'well-again', what: this.name, source })
@@ -127,7 +129,7 @@ export class Slot {
     const { clock, report, random } = this.#rules
     this.#failures++
     this.#again = clock.monotonic() + afterFailure(this.#failures, 0, random())
-    this.due = clock.monotonic() + afterFailure(this.#failures, this.left, random())
+    this.#due = clock.monotonic() + afterFailure(this.#failures, this.left, random())
     const reason = reasons.map(({ message }) => message).join('; ') || 'there is no source that could be asked'
     if (this.#complaint === reason) return
     this.#complaint = reason

@@ -122,7 +122,9 @@ export class CollateralStore {
   }
 
   #ask(slot: Slot): Promise<void> {
-    slot.asking ??= this.#askAll(slot).finally(() => {
+    if (slot.asking) return slot.asking
+    slot.urgent = false
+    slot.asking = this.#askAll(slot).finally(() => {
       slot.asking = undefined
     })
     return slot.asking
@@ -179,7 +181,7 @@ export class CollateralStore {
     if (!newer || before === undefined) return newer
     this.#generation++
     // A newer list may have revoked whoever signed the rest: somebody else has signed it anew, and it is there to be had.
-    if (slot.want.kind === 'root-crl') for (const each of this.#slots.values()) each.due = Number.NEGATIVE_INFINITY
+    if (slot.want.kind === 'root-crl') for (const each of this.#slots.values()) each.urgent = each !== slot
     return newer
   }
 
