@@ -2,12 +2,13 @@
 // asked for in one go.
 
 import { readCertificate } from '../attest/certificate.ts'
-import { readCollaterals } from '../attest/directory.ts'
+import { collateralFiles, readCollaterals } from '../attest/directory.ts'
 import type { IntelCollateral } from '../attest/evidence.ts'
 import { readPemChain } from '../attest/pem.ts'
 import { readQeIdentity } from '../attest/qe-identity.ts'
 import { readTcbInfo } from '../attest/tcb-info.ts'
 import { caOf } from '../attest/verify.ts'
+import { equalBytes } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { describe, Fault } from '../base/errors.ts'
 import { type Answer, nameOf, type Source, type Want } from './source.ts'
@@ -21,6 +22,7 @@ export function folderSource(
   clock: Clock,
   read: (directory: string) => readonly IntelCollateral[] = readCollaterals,
 ): Source {
+  let seen: readonly IntelCollateral[] = []
   let found: ReadonlyMap<string, readonly Answer[]> = new Map()
   let lookedAt = Number.NEGATIVE_INFINITY
   let trouble: string | undefined
@@ -29,10 +31,14 @@ export function folderSource(
     local: true,
     async ask(want) {
       if (clock.monotonic() - lookedAt >= lookMs) {
-        const sets = read(directory).map(answersOf)
+        const sets = read(directory)
         lookedAt = clock.monotonic()
-        found = groupByName(sets.flatMap(({ answers }) => answers))
-        trouble = sets.find(set => set.trouble !== undefined)?.trouble
+        if (!sameSets(seen, sets)) {
+          const parsed = sets.map(answersOf)
+          found = groupByName(parsed.flatMap(({ answers }) => answers))
+          trouble = parsed.find(set => set.trouble !== undefined)?.trouble
+          seen = sets
+        }
       }
       const answers = found.get(nameOf(want)) ?? []
       // What can be read serves; what cannot is told to whoever found nothing.
@@ -67,6 +73,14 @@ export function answersOf(set: IntelCollateral): { readonly answers: readonly Na
   } catch (error) {
     return { answers, trouble: describe(error) }
   }
+}
+
+/** The same bytes, as they nearly always are. */
+function sameSets(before: readonly IntelCollateral[], after: readonly IntelCollateral[]): boolean {
+  const members = Object.keys(collateralFiles) as (keyof typeof collateralFiles)[]
+  const same = (one: IntelCollateral, other: IntelCollateral | undefined): boolean =>
+    other !== undefined && members.every(member => equalBytes(one[member], other[member]))
+  return before.length === after.length && before.every((set, i) => same(set, after[i]))
 }
 
 function issuerOf(chain: Uint8Array): 'platform' | 'processor' {

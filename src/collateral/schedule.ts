@@ -13,14 +13,15 @@ const longestRetryMs = 3_600_000
 const urgentRetryMs = 10_000
 
 /**
- * After an answer: when a third of what is left has passed, or up to a fifth of that sooner, so that pods which
- * started together do not ask together. A service may then be away for two thirds of what it hands out, and nobody
- * notices.
+ * Is it time to ask again, after an answer? When a third of what was left then has passed, or up to a fifth of that sooner,
+ * so that pods which started together do not ask together. A service may then be away for two thirds of what it hands
+ * out, and nobody notices.
+ * @param passedMs since the answer
  * @param leftMs until the first thing in force ends
- * @param random in [0, 1)
+ * @param random in [0, 1), the same for as long as no other answer comes
  */
-export function afterAnswer(leftMs: number, random: number): number {
-  return Math.max(leastMs, Math.floor((leftMs / 3) * (1 - random / 5)))
+export function isTimeAgain(passedMs: number, leftMs: number, random: number): boolean {
+  return passedMs >= Math.max(leastMs, ((passedMs + leftMs) / 3) * (1 - random / 5))
 }
 
 /**

@@ -7,7 +7,7 @@ import { Fault, type FaultCode } from '../base/errors.ts'
 import type { FloorClock } from '../base/floor.ts'
 import { type Document, requireHolds, requireNotOlder, sameAnswer, verifyAnswer } from './document.ts'
 import type { News } from './news.ts'
-import { afterFailure } from './schedule.ts'
+import { afterFailure, isTimeAgain } from './schedule.ts'
 import { type Answer, nameOf, type Want } from './source.ts'
 
 export interface SlotRules {
@@ -35,9 +35,11 @@ export class Slot {
   urgent = false
   readonly #rules: SlotRules
   #held: Document | undefined
-  /** By the monotonic clock: when it is asked for anyway, and when it may be asked for at all. */
-  #due = Number.NEGATIVE_INFINITY
+  // By the monotonic clock: the last answer, when a failure is made good, and when it may be asked for at all.
+  #confirmedAt = Number.NEGATIVE_INFINITY
+  #retryAt = Number.NEGATIVE_INFINITY
   #again = Number.NEGATIVE_INFINITY
+  #jitter = 0
   #failures = 0
   #complaint: string | undefined
   #code: FaultCode = missing
@@ -62,9 +64,12 @@ export class Slot {
     return this.#rules.clock.monotonic() >= this.#again
   }
 
-  get isDue(): boolean {
+  /** @param leastLeftMs until the first thing in force ends, whichever it is */
+  isDue(leastLeftMs: number): boolean {
     const now = this.#rules.clock.monotonic()
-    return this.urgent || now >= this.#due || (now >= this.#again && !this.holds)
+    if (this.urgent || (now >= this.#again && !this.holds)) return true
+    if (this.#complaint !== undefined) return now >= this.#retryAt
+    return isTimeAgain(now - this.#confirmedAt, leastLeftMs, this.#jitter)
   }
 
   get holds(): boolean {
@@ -76,10 +81,13 @@ export class Slot {
     }
   }
 
-  /** Milliseconds until what is in force ends; 0 where nothing is. */
+  /** Milliseconds until what is in force ends, by its own word or else by the policy's; 0 where nothing is. */
   get left(): number {
-    const { clock } = this.#rules
-    return this.#held ? Math.max(0, Math.min(this.#held.until, this.#agesAt(this.#held)) - clock.now()) : 0
+    if (!this.#held) return 0
+    const { clock, pastNextUpdateMs } = this.#rules
+    const now = clock.now()
+    const end = now < this.#held.until ? this.#held.until : this.#held.until + pastNextUpdateMs
+    return Math.max(0, Math.min(end, this.#agesAt(this.#held)) - now)
   }
 
   /** @throws Fault, why nothing is in force, where nothing is */
@@ -113,12 +121,13 @@ export class Slot {
     return newer
   }
 
-  /** A source had something newer, or has just this. @param dueInMs when it is asked again */
-  confirmed(source: string, dueInMs: number): void {
+  /** A source had something newer, or has just this. */
+  confirmed(source: string): void {
     const { clock, report, random } = this.#rules
     this.#failures = 0
+    this.#confirmedAt = clock.monotonic()
+    this.#jitter = random()
     this.#again = clock.monotonic() + afterFailure(1, 0, random())
-    this.#due = clock.monotonic() + dueInMs
     if (this.#complaint === undefined) return
     this.#complaint = undefined
     report({ news: 'well-again', what: this.name, source })
@@ -129,7 +138,7 @@ export class Slot {
     const { clock, report, random } = this.#rules
     this.#failures++
     this.#again = clock.monotonic() + afterFailure(this.#failures, 0, random())
-    this.#due = clock.monotonic() + afterFailure(this.#failures, this.left, random())
+    this.#retryAt = clock.monotonic() + afterFailure(this.#failures, this.left, random())
     const reason = reasons.map(({ message }) => message).join('; ') || 'there is no source that could be asked'
     if (this.#complaint === reason) return
     this.#complaint = reason

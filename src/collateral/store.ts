@@ -11,7 +11,7 @@ import { describe, Fault } from '../base/errors.ts'
 import { chance } from '../base/retry.ts'
 import { answersOf } from './folder.ts'
 import type { Standing } from './news.ts'
-import { afterAnswer, lookEveryMs } from './schedule.ts'
+import { lookEveryMs } from './schedule.ts'
 import { Slot, type SlotRules } from './slot.ts'
 import { nameOf, type Source, type Want, wantsOf } from './source.ts'
 
@@ -93,9 +93,13 @@ export class CollateralStore {
 
   /** Whatever is due. A model that nobody had anything for waits until somebody asks for it. */
   #look(): void {
-    for (const slot of this.#slots.values()) {
+    const onlyLocal = this.#local.length === this.#options.sources.length
+    const slots = [...this.#slots.values()]
+    // What ends first sets the pace for all; what fails has a pace of its own.
+    const leastLeft = Math.min(...slots.filter(slot => slot.held && !slot.complaint).map(slot => slot.left))
+    for (const slot of slots) {
       if (!slot.held && !common.some(want => nameOf(want) === slot.name)) continue
-      if (slot.isDue) this.#ask(slot)
+      if (onlyLocal || slot.isDue(leastLeft)) this.#ask(slot)
       else if (this.#local.length > 0) this.#peek(slot)
     }
   }
@@ -146,14 +150,14 @@ export class CollateralStore {
       }
     }
     if (this.#stopped) return
-    if (confirmed !== undefined && slot.holds) slot.confirmed(confirmed, this.#pace())
+    if (confirmed !== undefined && slot.holds) slot.confirmed(confirmed)
     else slot.failed(reasons)
   }
 
   /** Directories beside services: looked at every time, without a word where they have nothing newer. */
   async #peek(slot: Slot): Promise<void> {
     for (const source of this.#local) {
-      if (await this.#askOne(slot, source).catch(() => false)) slot.confirmed(source.name, this.#pace())
+      if (await this.#askOne(slot, source).catch(() => false)) slot.confirmed(source.name)
     }
   }
 
@@ -195,19 +199,12 @@ export class CollateralStore {
       try {
         const newer = this.#take(slot, () => slot.takeBest(mine, 'stapled', judge.held?.rootCrl))
         outcome = newer ? 'newer' : 'same'
-        if (newer) slot.confirmed('stapled', this.#pace())
+        if (newer) slot.confirmed('stapled')
       } catch {
         outcome = 'failed'
       }
       this.#options.report({ news: 'asked', source: 'stapled', outcome })
     }
-  }
-
-  /** What ends first sets the pace for all. */
-  #pace(): number {
-    if (this.#local.length === this.#options.sources.length) return lookEveryMs
-    const lefts = [...this.#slots.values()].filter(slot => slot.held).map(slot => slot.left)
-    return afterAnswer(Math.min(...lefts), this.#rules.random())
   }
 
   /** One object for as long as nothing in it is replaced: what was verified of it is kept with it. */

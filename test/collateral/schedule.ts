@@ -1,13 +1,19 @@
 import t from 'tap'
-import { afterAnswer, afterFailure } from '../../src/collateral/schedule.ts'
+import { afterFailure, isTimeAgain } from '../../src/collateral/schedule.ts'
 
 const day = 86_400_000
 
-t.test('after an answer: when a third of what is left has passed, or a little sooner', async t => {
-  t.equal(afterAnswer(30 * day, 0), 10 * day)
-  t.equal(afterAnswer(30 * day, 0.999999), Math.floor(10 * day * (1 - 0.999999 / 5)))
-  t.ok(afterAnswer(30 * day, 0.999999) >= 8 * day)
-  t.equal(afterAnswer(0, 0.5), 60_000, 'never a storm')
+t.test('after an answer: when a third of what was left has passed, or a little sooner', async t => {
+  const rows: [passed: number, left: number, random: number, again: boolean][] = [
+    [10 * day, 20 * day, 0, true],
+    [10 * day - 1, 20 * day + 1, 0, false],
+    [8 * day + 1_000, 22 * day - 1_000, 0.999999, true],
+    [8 * day - 1_000, 22 * day + 1_000, 0.999999, false],
+    [10 * day, 0, 0, true],
+    [59_999, 0, 0, false],
+    [60_000, 0, 0, true],
+  ]
+  for (const [passed, left, random, again] of rows) t.equal(isTimeAgain(passed, left, random), again, `${passed}`)
 })
 
 t.test('after a failure: sooner at first, an hour at most, and soon where the end is near or past', async t => {

@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer, type ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { type CollateralWorld, day, type Edition } from './collateral-world.ts'
+import type { CollateralWorld, Edition } from './collateral-world.ts'
 
 /** What is wrong with a service; a number is the status that it answers with. */
 export type Trouble =
@@ -166,31 +166,15 @@ function document(world: CollateralWorld, edition: Edition, url: URL): Entry | u
 }
 
 /**
- * A data centre's cache. It asks Intel once a day, keeps what it has where Intel is away, and never looks at a date.
- * @param reachesIntel whether it does, now
- * @param lateMs how old the day is that it serves (Azure's is)
+ * A data centre's cache. It asks Intel once a day for whatever it has, keeps that where Intel is away, and never looks at
+ * a date.
+ * @param asOf when it last reached Intel
  */
-export function pccs(
-  world: CollateralWorld,
-  now: () => number,
-  numbers: () => Numbers,
-  reachesIntel: () => boolean = () => true,
-  lateMs = 0,
-): Answer {
-  const cache = new Map<string, { readonly edition: Edition; readonly at: number }>()
+export function pccs(world: CollateralWorld, asOf: () => number, numbers: () => Numbers): Answer {
   return url => {
     const update = url.searchParams.get('update')
     if (update !== null && !/^(?:STANDARD|EARLY)$/.test(update)) return { ...missing, status: 400 }
-    const { standard, early } = numbers()
-    const number = update === 'EARLY' ? early : standard
-    const key = `${url.pathname} ${url.searchParams.get('fmspc')} ${number}`
-    let entry = cache.get(key)
-    if (reachesIntel() && (!entry || now() - entry.at >= day)) {
-      entry = { edition: world.edition(now() - lateMs, number), at: now() }
-      cache.set(key, entry)
-    }
-    if (!entry) return missing
-    const { edition } = entry
+    const edition = world.edition(asOf(), update === 'EARLY' ? numbers().early : numbers().standard)
     if (url.pathname === `${api}rootcacrl`) {
       // Hex, whatever the type says.
       const body = Buffer.from(Buffer.from(edition.rootCrl).toString('hex'))
