@@ -40,8 +40,8 @@ export interface MetricsOptions extends Omit<DialectOptions, 'may' | 'inFlight' 
   readonly connections: () => number
   /** When the evidence that we show was made, in milliseconds since the epoch; undefined while there is none. */
   readonly evidenceMadeAt?: () => number | undefined
-  /** When the first part of the collateral in force ends, and how many parts could not be renewed; undefined: none is kept. */
-  readonly collateral?: () => { readonly endsAt: number | undefined; readonly failing: number } | undefined
+  /** When the first part of the collateral in force ends, and how many parts could not be renewed; absent where none is kept. */
+  readonly collateral?: () => { readonly endsAt: number | undefined; readonly failing: number }
   /** How far the host's clock lies below what it can be, in milliseconds. */
   readonly clockBehind?: () => number
   /** Of what stands behind the name of `postern_info`. */
@@ -129,25 +129,25 @@ export function makeMetrics(options: MetricsOptions): Metrics {
       },
     })
   }
-  const { collateral = () => undefined, clockBehind = () => 0 } = options
-  new Gauge({
-    name: 'postern_collateral_next_update_timestamp_seconds',
-    help: 'When the first part of the collateral in force ends; in the past: it is used because the policy says so, or nobody is accepted',
-    registers,
-    collect() {
-      this.reset()
-      const endsAt = collateral()?.endsAt
-      if (endsAt !== undefined) this.set(endsAt / 1000)
-    },
-  })
-  new Gauge({
-    name: 'postern_collateral_failing',
-    help: 'Parts of the collateral that could not be renewed or had, the last time they were asked for',
-    registers,
-    collect() {
-      this.set(collateral()?.failing ?? 0)
-    },
-  })
+  const { collateral, clockBehind = () => 0 } = options
+  if (collateral) {
+    new Gauge({
+      name: 'postern_collateral_next_update_timestamp_seconds',
+      help: 'When the first part of the collateral in force ends; 0: nothing is in force',
+      registers,
+      collect() {
+        this.set((collateral().endsAt ?? 0) / 1000)
+      },
+    })
+    new Gauge({
+      name: 'postern_collateral_failing',
+      help: 'Parts of the collateral that could not be renewed or had, the last time they were asked for',
+      registers,
+      collect() {
+        this.set(collateral().failing)
+      },
+    })
+  }
   const asked = new Counter({
     name: 'postern_collateral_requests_total',
     help: 'Questions to sources of collateral, by kind of source and how they ended',

@@ -72,6 +72,8 @@ export function makeParts(options: PartsOptions, tee: TimedQuoteSource | undefin
   const limiter = new Limiter(config.concurrency)
   const stats = new Stats(clock)
   const connections = { count: 0 }
+  // Tells nothing before it is started, and metrics want to know whether there is one.
+  const collateral = openCollateral(policy, clock, news => tell(news))
   const metrics = makeMetrics({
     observability: config.observability,
     serving: config.serving,
@@ -81,7 +83,7 @@ export function makeParts(options: PartsOptions, tee: TimedQuoteSource | undefin
     limited: config.concurrency > 0,
     connections: () => connections.count,
     ...(tee ? { evidenceMadeAt: () => tee.quotedAt() } : {}),
-    collateral: () => collateral?.standing,
+    ...(collateral ? { collateral: () => collateral.standing } : {}),
     clockBehind: () => clock.behind(),
     info: {
       version: options.version,
@@ -91,7 +93,7 @@ export function makeParts(options: PartsOptions, tee: TimedQuoteSource | undefin
       tee: tee === undefined ? 'none' : tee.synthetic ? 'SYNTHETIC' : tee.tee,
     },
   })
-  const collateral = openCollateral(policy, clock, tellCollateral(log, metrics))
+  const tell = tellCollateral(log, metrics)
   const requestLog = openRequestLog(config.observability, config.serving, options.write, log)
   const credentials = new Credentials()
   const dialers = makeDialers(options, tee, collateral, credentials, metrics, log)

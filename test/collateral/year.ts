@@ -154,7 +154,7 @@ await lab(
   },
 )
 
-await lab('Two evaluation numbers at once, each from every other answer, all year', async (t, { live, pcs }) => {
+await lab('Two evaluation numbers at once, from one answer to the next, all year', async (t, { live, pcs }) => {
   let turn = 0
   const service = await pcs(() => (turn++ % 3 === 0 ? { standard: 18, early: 18 } : { standard: 17, early: 17 }))
   const year = await live({ services: [['pcs', service]] })
@@ -195,7 +195,7 @@ await lab('A directory that somebody fills once a week', async (t, { live, now }
 })
 
 const late = 100 * day
-await lab('Azure serves what is 70 days past its next update', async (t, { live, pccs }) => {
+await lab('Azure serves what is 70 days past its next update, for a month', async (t, { live, pccs }) => {
   // A month of it is enough: each peer has everything asked for again.
   const { refused, rules } = await live({ services: [['azure', await pccs(at => at - late)]], days: 30 })
   t.equal(refused.length, 30 * stepsOfADay)
