@@ -6,6 +6,7 @@ const special = {
   'test/attest/real.ts': ['src/attest/verify.ts'],
   'test/attest/libraries.ts': ['src/attest/verify.ts'],
   'test/collateral/store.ts': ['src/collateral/store.ts', 'src/collateral/slot.ts'],
+  'test/collateral/real.ts': [],
   'test/collateral/year.ts': [],
   'test/main.ts': ['src/main.ts', 'src/process.ts', 'src/version.ts'],
   'test/enclave.ts': ['src/enclave.ts', 'src/enclave-role.ts'],

@@ -99,6 +99,13 @@ t.test('https: under the CAs that Node carries, or, where any certificate will d
   const secure = await startService(() => ({ status: 200, headers: {}, body: small }), tls)
   t.teardown(() => secure.close())
   await t.rejects(get(new URL(secure.url), options()), { message: /SELF_SIGNED|UNABLE_TO_VERIFY/ })
+  process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0'
+  await t.rejects(
+    get(new URL(secure.url), options()),
+    { message: /SELF_SIGNED|UNABLE_TO_VERIFY/ },
+    'whatever the environment says',
+  )
+  delete process.env['NODE_TLS_REJECT_UNAUTHORIZED']
   t.equal(secure.requests.length, 0)
   t.equal((await get(new URL(secure.url), { ...options(), anyCertificate: true })).status, 200)
 })

@@ -248,6 +248,6 @@ t.test('the table in the documentation is this one', async t => {
     ...rows.map(row => `| ${row.join(' | ')} |`),
   ]
   const page = readFileSync(new URL('../../src/collateral/README.md', import.meta.url), 'utf8')
-  const [, shown] = /<!-- lab -->\n([^]*?)\n<!-- \/lab -->/.exec(page) ?? []
+  const [, shown] = /<!-- lab -->\n(.*?)\n<!-- \/lab -->/s.exec(page) ?? []
   t.equal(shown?.trim(), lines.join('\n'))
 })
