@@ -30,6 +30,7 @@ const waitMs = 8_000
 
 const rootCrl: Want = { kind: 'root-crl' }
 const common: readonly Want[] = [rootCrl, { kind: 'qe-identity' }]
+const isCommon = ({ name }: Slot): boolean => common.some(want => nameOf(want) === name)
 
 export class CollateralStore {
   readonly #options: StoreOptions
@@ -79,12 +80,15 @@ export class CollateralStore {
   }
 
   /**
-   * What is in force for a model, asked for if need be. One question at a time goes out for each thing, however many wait for it.
+   * What is in force for a model, asked for if need be. One question at a time goes out for each thing, however many
+   * wait for it.
    * @param stapled what a peer brought along, where the policy lets it count
    * @throws Fault that says what could not be had, and why
    */
   async provide(model: Model, stapled?: IntelCollateral): Promise<IntelCollateral> {
-    const slots = wantsOf(model).map(want => this.#slot(want))
+    const wants = wantsOf(model)
+    if (this.#slots.size + wants.length > maxSlots) this.#forgetEmpty()
+    const slots = wants.map(want => this.#slot(want))
     if (stapled) this.#offer(slots, stapled)
     await this.#patiently(slots.filter(slot => !slot.holds).map(slot => this.#asked(slot)))
     for (const slot of slots) slot.requireHolds()
@@ -98,7 +102,7 @@ export class CollateralStore {
     // What ends first sets the pace for all; what fails has a pace of its own.
     const leastLeft = Math.min(...slots.filter(slot => slot.held && !slot.complaint).map(slot => slot.left))
     for (const slot of slots) {
-      if (!slot.held && !common.some(want => nameOf(want) === slot.name)) continue
+      if (!slot.held && !isCommon(slot)) continue
       if (onlyLocal || slot.isDue(leastLeft)) this.#ask(slot)
       else if (this.#local.length > 0) this.#peek(slot)
     }
@@ -108,7 +112,6 @@ export class CollateralStore {
     const name = nameOf(want)
     const known = this.#slots.get(name)
     if (known) return known
-    if (this.#slots.size >= maxSlots) this.#forgetEmpty()
     if (this.#slots.size >= maxSlots) throw new Fault('collateral-missing', `${name}: too many models of platforms`)
     const slot = new Slot(want, this.#rules)
     this.#slots.set(name, slot)
@@ -117,7 +120,9 @@ export class CollateralStore {
 
   /** What was asked for and never came. What did come is kept, or it could come again older. */
   #forgetEmpty(): void {
-    for (const [name, slot] of this.#slots) if (!slot.held && !slot.asking) this.#slots.delete(name)
+    for (const [name, slot] of this.#slots) {
+      if (!slot.held && !slot.asking && !isCommon(slot)) this.#slots.delete(name)
+    }
   }
 
   /** The question that is out, or a new one, unless the last one failed a moment ago. */

@@ -1,8 +1,7 @@
 import t from 'tap'
-import type { IntelCollateral } from '../../src/attest/evidence.ts'
 import type { Model } from '../../src/attest/verify.ts'
 import { type Answer, nameOf, type Want, wantsOf } from '../../src/collateral/source.ts'
-import { answerOf, away, storeTest, toldSource } from '../support/collateral-sources.ts'
+import { answerOf, away, setOf, storeTest, toldSource } from '../support/collateral-sources.ts'
 import { day, makeWorld, month, otherFmspc } from '../support/collateral-world.ts'
 import { fmspc } from '../support/pki-intel.ts'
 
@@ -16,21 +15,7 @@ const from =
   (want: Want) => [answerOf(edition(at, number), want)]
 const names = wantsOf(model).map(nameOf)
 
-/** A whole set, as a peer brings it along or a directory has it. */
-function setOf(at: number, number = 18): IntelCollateral {
-  const [root, crl, tcb, qe] = wantsOf(model).map(want => answerOf(edition(at, number), want))
-  if (!root || !crl || !tcb || !qe) throw new Error('four wants')
-  return {
-    kind: 'intel',
-    rootCaCrl: root.body,
-    pckCrl: crl.body,
-    pckCrlIssuerChain: crl.chain,
-    tcbInfo: tcb.body,
-    tcbInfoIssuerChain: tcb.chain,
-    qeIdentity: qe.body,
-    qeIdentityIssuerChain: qe.chain,
-  }
-}
+const setAt = (at: number, number = 18) => setOf(edition(at, number), model)
 
 t.test('a model is learnt from the first peer: each thing asked once, whoever else waits for it', async t => {
   const source = toldSource('pcs x', from())
@@ -336,12 +321,12 @@ t.test('a newer list of the root: everything else is asked for at once', async t
 t.test('what a peer brings along', async t => {
   t.test('is enough, where nobody else can be asked', async t => {
     const { store, told } = storeTest(world, [], start)
-    t.equal((await store.provide(model, setOf(start))).tcbInfo, edition().tcbInfo(fmspc))
+    t.equal((await store.provide(model, setAt(start))).tcbInfo, edition().tcbInfo(fmspc))
     t.same(told('asked'), Array(4).fill('stapled newer'))
-    await store.provide(model, setOf(start))
+    await store.provide(model, setAt(start))
     t.same(told('asked'), Array(4).fill('stapled same'))
     t.equal(store.generation, 0)
-    await store.provide(model, setOf(start, 19))
+    await store.provide(model, setAt(start, 19))
     t.equal(store.generation, 2, 'evaluation data of a higher number')
   })
   t.test('is not asked for then, and is renewed by whoever can be asked', async t => {
@@ -350,7 +335,7 @@ t.test('what a peer brings along', async t => {
     store.start()
     await pass(0)
     const before = source.asked.length
-    await store.provide(model, setOf(start - 9 * day))
+    await store.provide(model, setAt(start - 9 * day))
     t.equal(source.asked.length, before)
     await pass(10 * day)
     t.equal((await store.provide(model)).tcbInfo, edition().tcbInfo(fmspc))
@@ -360,9 +345,9 @@ t.test('what a peer brings along', async t => {
     const { store, told, pass } = storeTest(world, [toldSource('pcs x', from())], start)
     const good = await store.provide(model)
     for (const stapled of [
-      setOf(start - day),
-      setOf(start - 100 * day),
-      { ...setOf(start), tcbInfo: Buffer.from('{}'), rootCaCrl: Buffer.from('x'), pckCrl: Buffer.from('x') },
+      setAt(start - day),
+      setAt(start - 100 * day),
+      { ...setAt(start), tcbInfo: Buffer.from('{}'), rootCaCrl: Buffer.from('x'), pckCrl: Buffer.from('x') },
     ]) {
       told('asked')
       t.equal(await store.provide(model, stapled), good)
@@ -370,7 +355,7 @@ t.test('what a peer brings along', async t => {
     }
     await pass(0)
     t.same(told('not-taken'), [])
-    t.equal((await store.provide(other, setOf(start))).tcbInfo, edition().tcbInfo(otherFmspc))
+    t.equal((await store.provide(other, setAt(start))).tcbInfo, edition().tcbInfo(otherFmspc))
   })
 })
 

@@ -5,11 +5,11 @@
 import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { type LabService, type Numbers, pccs, pcs, startService, type Trouble } from '../support/collateral-services.ts'
-import { answerOf } from '../support/collateral-sources.ts'
+import { setOf } from '../support/collateral-sources.ts'
 import { day, makeWorld } from '../support/collateral-world.ts'
 import { live, step, type Year, type YearOptions } from '../support/collateral-year.ts'
 import { LabClock } from '../support/lab-clock.ts'
-import { fmspc } from '../support/pki-intel.ts'
+import { fmspc, serials } from '../support/pki-intel.ts'
 
 const world = await makeWorld()
 const start = Date.UTC(2026, 0, 1)
@@ -167,30 +167,8 @@ await lab('Two evaluation numbers at once, from one answer to the next, all year
 })
 
 await lab('A directory that somebody fills once a week', async (t, { live, now }) => {
-  const folder = () => {
-    const edition = world.edition(now() - ((now() - start) % (7 * day)), 18)
-    const [root, crl, tcb, qe] = (
-      [
-        { kind: 'root-crl' },
-        { kind: 'pck-crl', ca: 'platform' },
-        { kind: 'tcb-info', fmspc },
-        { kind: 'qe-identity' },
-      ] as const
-    ).map(want => answerOf(edition, want))
-    if (!root || !crl || !tcb || !qe) throw new Error('four wants')
-    return [
-      {
-        kind: 'intel' as const,
-        rootCaCrl: root.body,
-        pckCrl: crl.body,
-        pckCrlIssuerChain: crl.chain,
-        tcbInfo: tcb.body,
-        tcbInfoIssuerChain: tcb.chain,
-        qeIdentity: qe.body,
-        qeIdentityIssuerChain: qe.chain,
-      },
-    ]
-  }
+  const filledAt = () => now() - ((now() - start) % (7 * day))
+  const folder = () => [setOf(world.edition(filledAt(), 18), { fmspc, ca: 'platform' })]
   return nobody(t, await live({ services: [], folder }))
 })
 
@@ -239,6 +217,20 @@ await lab("The host's clock is 400 days ahead for 6 hours", async (t, { live, pc
   const { refused } = await live({ services: [['pcs', service]], host })
   t.equal(refused.length, 3)
   return 'everybody for those hours'
+})
+
+await lab('A machine is revoked on day 100', async (t, { live, pcs }) => {
+  const service = await pcs()
+  t.teardown(() => world.revoked.splice(0))
+  const host = (at: number) => {
+    if (at === 100 * day) world.revoked.push(serials.leaf)
+  }
+  const { refused, rules } = await live({ services: [['pcs', service]], host })
+  const [first = 0] = refused
+  t.same(rules, ['quote-unverified'])
+  t.ok(first >= 100 * stepsOfADay && first <= 111 * stepsOfADay, `day ${first / stepsOfADay}`)
+  t.equal(refused.length, 365 * stepsOfADay - first, 'for good')
+  return 'that machine, from the next renewal on (10 days at most)'
 })
 
 t.test('the table in the documentation is this one', async t => {

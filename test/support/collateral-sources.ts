@@ -1,9 +1,11 @@
 // A store and the sources that a test tells what to say, with everything that was asked and told written down.
 
+import type { IntelCollateral } from '../../src/attest/evidence.ts'
+import type { Model } from '../../src/attest/verify.ts'
 import { Fault } from '../../src/base/errors.ts'
 import { type FloorClock, floorClock } from '../../src/base/floor.ts'
 import type { News } from '../../src/collateral/news.ts'
-import { type Answer, nameOf, type Source, type Want } from '../../src/collateral/source.ts'
+import { type Answer, nameOf, type Source, type Want, wantsOf } from '../../src/collateral/source.ts'
 import { CollateralStore, type StoreOptions } from '../../src/collateral/store.ts'
 import type { CollateralWorld, Edition } from './collateral-world.ts'
 import { LabClock } from './lab-clock.ts'
@@ -21,6 +23,22 @@ export function answerOf(edition: Edition, want: Want): Answer {
       return { body: edition.tcbInfo(want.fmspc), chain: edition.signingChain }
     case 'qe-identity':
       return { body: edition.qeIdentity, chain: edition.signingChain }
+  }
+}
+
+/** All of an edition that a model needs, as a directory has it or a peer brings it along. */
+export function setOf(edition: Edition, model: Model): IntelCollateral {
+  const [root, crl, tcb, qe] = wantsOf(model).map(want => answerOf(edition, want))
+  if (!root || !crl || !tcb || !qe) throw new Error('four wants')
+  return {
+    kind: 'intel',
+    rootCaCrl: root.body,
+    pckCrl: crl.body,
+    pckCrlIssuerChain: crl.chain,
+    tcbInfo: tcb.body,
+    tcbInfoIssuerChain: tcb.chain,
+    qeIdentity: qe.body,
+    qeIdentityIssuerChain: qe.chain,
   }
 }
 
