@@ -65,7 +65,8 @@ Socket.prototype.resetAndDestroy = function () {
 const { connect } = Socket.prototype
 Socket.prototype.connect = function (...args) {
   const first = Array.isArray(args[0]) ? args[0][0] : args[0]
-  if (typeof first === 'object' && first?.path !== undefined) failing('ECONNREFUSED', 111, 'connect')()
+  // node:http says null where it means none.
+  if (typeof first === 'object' && typeof first?.path === 'string') failing('ECONNREFUSED', 111, 'connect')()
   return connect.apply(this, args)
 }
 
