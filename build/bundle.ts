@@ -7,6 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type Plugin } from 'esbuild'
+import { builtAfter } from '../src/version.ts'
 import { type Bundle, overBudget, total } from './budget.ts'
 import { broken } from './rules.ts'
 
@@ -51,14 +52,18 @@ export async function bundle({ root, entry = 'src/enclave.ts' }: BundleOptions):
   return { text: file.text, inputs }
 }
 
-/** The version of this tree, written in. */
+/** The version of this tree and the date before which it was not, written in. */
 function withVersion(root: string): Plugin {
   return {
     name: 'version',
     setup({ onLoad }) {
       onLoad({ filter: /\/src\/version\.ts$/ }, () => {
         const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-        return { contents: `export const version = () => ${JSON.stringify(version)}` }
+        const since = Math.max(builtAfter(), Number(process.env['SOURCE_DATE_EPOCH'] ?? 0) * 1000)
+        if (!Number.isSafeInteger(since)) throw new Error('SOURCE_DATE_EPOCH: want whole seconds since 1970')
+        const values = { version: JSON.stringify(version), builtAfter: since }
+        const contents = Object.entries(values).map(([name, value]) => `export const ${name} = () => ${value}`)
+        return { contents: contents.join('\n') }
       })
     },
   }

@@ -42,10 +42,9 @@ const packages = new Set([
 ])
 
 const builtins = new Set(
-  ['crypto', 'fs', 'fs/promises', 'http', 'http2', 'net', 'path', 'perf_hooks', 'tls', 'util', 'zlib'].flatMap(name => [
-    name,
-    `node:${name}`,
-  ]),
+  ['crypto', 'fs', 'fs/promises', 'http', 'http2', 'https', 'net', 'path', 'perf_hooks', 'tls', 'util', 'zlib'].flatMap(
+    name => [name, `node:${name}`],
+  ),
 )
 
 /** Rooms and files of ours that stay outside. */

@@ -4,6 +4,7 @@
 // policy may bring any.
 
 import { createHash } from 'node:crypto'
+import { isIP } from 'node:net'
 import { posix } from 'node:path'
 import { Fault } from '../src/base/errors.ts'
 import { policyDigest, readPolicy } from '../src/config/policy.ts'
@@ -45,7 +46,9 @@ export function renderManifest(input: RenderInput): string {
   if (policy.dangerSyntheticRoot) {
     throw new Fault('policy-invalid', `policy ${input.policyFile}: dangerSyntheticRoot: not in an enclave; take it out`)
   }
-  const folders = [...new Set([...kubernetesMounts.map(withoutSlash), ...policy.collateral.directories.map(folderOf)])]
+  const { sources } = policy.collateral
+  const collateral = sources.flatMap(source => (source.kind === 'directory' ? [folderOf(source.at)] : []))
+  const folders = [...new Set([...kubernetesMounts.map(withoutSlash), ...collateral])]
   const digest = Buffer.from(policyDigest(input.policy)).toString('hex')
   const text = fill(input.template, {
     banner: `# The enclave of policy "${policy.name}", digest ${digest}. Made by npm run manifest.`,
@@ -57,6 +60,9 @@ export function renderManifest(input: RenderInput): string {
     runtime,
     libraries,
     hostMounts: folders.map(path => `  { path = ${quoted(path)}, uri = ${quoted(`file:${path}`)} },`).join('\n'),
+    hostNames: String(
+      sources.some(source => source.kind !== 'stapled' && source.kind !== 'directory' && !isAddress(source.at)),
+    ),
     allowed: folders.map(path => `  ${quoted(`file:${path}/`)},`).join('\n'),
     bundleHash: sha256(input.bundle),
     policyHash: sha256(input.policy),
@@ -85,6 +91,11 @@ function folderOf(path: string): string {
     'policy-invalid',
     `/collateral/sources: ${quoted(path)}: an enclave wants a path of letters, digits, ".", "_" and "-"`,
   )
+}
+
+/** True where a URL names no host that somebody would have to look up. */
+function isAddress(url: string): boolean {
+  return isIP(new URL(url).hostname.replace(/^\[|\]$/g, '')) > 0
 }
 
 /** Replaces each `{{ name }}`. @throws Error for one without a value, and for a value without a place */

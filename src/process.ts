@@ -8,13 +8,14 @@ import { systemClock } from './base/clock.ts'
 import { describe, Fault } from './base/errors.ts'
 import { readBounded } from './base/files.ts'
 import { StartUp } from './base/startup.ts'
+import { steadyClock } from './base/steady.ts'
 import type { Delivery, LoadedPolicy } from './config/policy.ts'
 import { readLogging, readProxyConfig } from './config/proxy.ts'
 import type { MakeEngine } from './engine/engine.ts'
 import { logFailure } from './proxy/failure.ts'
 import { openLog } from './proxy/log.ts'
 import type { ProxyOptions, RunningProxy } from './proxy/proxy.ts'
-import { version } from './version.ts'
+import { builtAfter, version } from './version.ts'
 
 export interface ProxyParts {
   readonly startProxy: (options: ProxyOptions) => Promise<RunningProxy>
@@ -52,7 +53,8 @@ export function startUp(): StartUp {
 export function fromHost(): Delivery {
   return {
     kind: 'host',
-    at: systemClock.now(),
+    // Before the clock that is built with the role: a moment that has passed is the least that it can be.
+    at: Math.max(systemClock.now(), builtAfter()),
     get: name => process.env[name],
     readFile: (path, most) => readBounded(path, most, 'policy-invalid'),
   }
@@ -71,7 +73,8 @@ export async function runProxy(
   const get = (name: string): string | undefined => process.env[name]
   const out = {
     version: version(),
-    clock: systemClock,
+    clock: steadyClock(systemClock),
+    builtAfter: builtAfter(),
     write: (line: string): unknown => process.stdout.write(line),
     writeError: (line: string): unknown => process.stderr.write(line),
   }

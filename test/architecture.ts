@@ -11,11 +11,12 @@ type Rule = (tree: Tree) => string[]
 
 // Room (or file beside the rooms) and what it may import besides itself: rooms, single files, and, behind `type`, what
 // only types may come from.
-const data = ['base', 'attest', 'gate', 'health', 'identity', 'engine', 'observe']
+const data = ['base', 'attest', 'collateral', 'gate', 'health', 'identity', 'engine', 'observe']
 const arrows: Readonly<Record<string, readonly string[]>> = {
   base: [],
   gate: ['base'],
   attest: ['base'],
+  collateral: ['base', 'attest'],
   health: ['base', 'gate/contract.ts'],
   identity: ['base', 'attest'],
   engine: ['base', 'gate/contract.ts'],
@@ -23,7 +24,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   config: ['base', ...data.map(room => `type ${room}`)],
   proxy: [...data, 'config'],
   manifest: ['base', 'config/policies.ts', 'config/variables.ts'],
-  cli: ['base', 'attest', 'identity', 'config', 'manifest'],
+  cli: ['base', 'attest', 'collateral', 'identity', 'config', 'manifest'],
   function: ['base', 'attest', 'identity', 'config'],
   demo: [...data, 'config', 'proxy', 'function'],
   'version.ts': [],

@@ -28,8 +28,10 @@ export interface Endorsements {
   readonly pckCrl: Crl
   readonly tcbInfo: TcbInfo
   readonly qeIdentity: QeIdentity
-  /** Everything above that ends some day. */
-  readonly dated: readonly Dated[]
+  /** The certificates above, which end when they say. */
+  readonly certificates: readonly Dated[]
+  /** Lists and documents, which end at their next update. */
+  readonly published: readonly Dated[]
 }
 
 const verified = new WeakMap<IntelCollateral, Endorsements>()
@@ -58,39 +60,82 @@ export function verifyCollateral(collateral: IntelCollateral, root: Uint8Array):
 }
 
 function verifyAnew(collateral: IntelCollateral, rootDer: Uint8Array): Endorsements {
-  const root = readCertificate(rootDer)
-  requireRoot(root)
-  requireCrlSigner(root, 'root') // 1
-
-  const rootCrl = readCrl(collateral.rootCaCrl, 'root CRL')
-  requireIssuedBy(rootCrl, root, 'root CRL') // 2
-
-  const pckCa = readSigner(collateral.pckCrlIssuerChain, 'PCK CRL issuer chain', root)
-  requireLink(pckCa, stations.crlCa, root, stations.root)
-  requireCrlSigner(pckCa, 'PCK CRL issuer')
-  requireNotRevoked(rootCrl, pckCa, 'PCK CRL issuer') // 3
-
-  const pckCrl = readCrl(collateral.pckCrl, 'PCK CRL')
-  requireIssuedBy(pckCrl, pckCa, 'PCK CRL') // 4
-
-  const tcbInfo = readTcbInfo(collateral.tcbInfo)
-  const tcbSigner = verifyDocument(tcbInfo.signed, collateral.tcbInfoIssuerChain, 'TCB info', root, rootCrl)
-  const qeIdentity = readQeIdentity(collateral.qeIdentity)
-  const qeSigner = verifyDocument(qeIdentity.signed, collateral.qeIdentityIssuerChain, 'QE identity', root, rootCrl) // 5
+  const root = readAnchor(rootDer) // 1
+  const rootCrl = verifyRootCrl(collateral.rootCaCrl, root) // 2
+  const { pckCa, pckCrl } = verifyPckCrl(collateral.pckCrl, collateral.pckCrlIssuerChain, root, rootCrl) // 3, 4
+  const tcb = verifyTcbInfo(collateral.tcbInfo, collateral.tcbInfoIssuerChain, root, rootCrl)
+  const qe = verifyQeIdentity(collateral.qeIdentity, collateral.qeIdentityIssuerChain, root, rootCrl) // 5
+  const { tcbInfo } = tcb
+  const { qeIdentity } = qe
   if (tcbInfo.tee !== qeIdentity.tee)
     throw new Fault(code, `QE identity: for ${qeIdentity.tee}, TCB info for ${tcbInfo.tee}`) // 6
 
-  const dated: readonly Dated[] = [
+  const certificates: readonly Dated[] = [
     datesOf(root, 'root'),
     datesOf(pckCa, 'PCK CRL issuer'),
-    datesOf(tcbSigner, 'TCB signing certificate'),
-    datesOf(qeSigner, 'TCB signing certificate'),
+    datesOf(tcb.signer, 'TCB signing certificate'),
+    datesOf(qe.signer, 'TCB signing certificate'),
+  ]
+  const published: readonly Dated[] = [
     { name: 'root CRL', from: rootCrl.thisUpdate, until: rootCrl.nextUpdate },
     { name: 'PCK CRL', from: pckCrl.thisUpdate, until: pckCrl.nextUpdate },
     { name: 'TCB info', from: tcbInfo.issueDate, until: tcbInfo.nextUpdate },
     { name: 'QE identity', from: qeIdentity.issueDate, until: qeIdentity.nextUpdate },
   ]
-  return { root, pckCa, rootCrl, pckCrl, tcbInfo, qeIdentity, dated }
+  return { root, pckCa, rootCrl, pckCrl, tcbInfo, qeIdentity, certificates, published }
+}
+
+/** The trust anchor, which may sign certificates and revocation lists. Throws as verifyCollateral. */
+export function readAnchor(der: Uint8Array): Certificate {
+  const root = readCertificate(der)
+  requireRoot(root)
+  requireCrlSigner(root, 'root')
+  return root
+}
+
+/** Step 2 alone. Throws as verifyCollateral. @param root what readAnchor gave, here and below */
+export function verifyRootCrl(bytes: Uint8Array, root: Certificate): Crl {
+  const crl = readCrl(bytes, 'root CRL')
+  requireIssuedBy(crl, root, 'root CRL')
+  return crl
+}
+
+/** Steps 3 and 4 alone. Throws as verifyCollateral. @param chain PEM */
+export function verifyPckCrl(
+  bytes: Uint8Array,
+  chain: Uint8Array,
+  root: Certificate,
+  rootCrl: Crl,
+): { readonly pckCa: Certificate; readonly pckCrl: Crl } {
+  const pckCa = readSigner(chain, 'PCK CRL issuer chain', root)
+  requireLink(pckCa, stations.crlCa, root, stations.root)
+  requireCrlSigner(pckCa, 'PCK CRL issuer')
+  requireNotRevoked(rootCrl, pckCa, 'PCK CRL issuer')
+  const pckCrl = readCrl(bytes, 'PCK CRL')
+  requireIssuedBy(pckCrl, pckCa, 'PCK CRL')
+  return { pckCa, pckCrl }
+}
+
+/** Step 5 for TCB info alone. Throws as verifyCollateral. @param chain PEM */
+export function verifyTcbInfo(
+  bytes: Uint8Array,
+  chain: Uint8Array,
+  root: Certificate,
+  rootCrl: Crl,
+): { readonly tcbInfo: TcbInfo; readonly signer: Certificate } {
+  const tcbInfo = readTcbInfo(bytes)
+  return { tcbInfo, signer: verifyDocument(tcbInfo.signed, chain, 'TCB info', root, rootCrl) }
+}
+
+/** Step 5 for the QE identity alone. Throws as verifyCollateral. @param chain PEM */
+export function verifyQeIdentity(
+  bytes: Uint8Array,
+  chain: Uint8Array,
+  root: Certificate,
+  rootCrl: Crl,
+): { readonly qeIdentity: QeIdentity; readonly signer: Certificate } {
+  const qeIdentity = readQeIdentity(bytes)
+  return { qeIdentity, signer: verifyDocument(qeIdentity.signed, chain, 'QE identity', root, rootCrl) }
 }
 
 /**

@@ -7,18 +7,39 @@ import { describe, Fault, type FaultCode } from '../base/errors.ts'
 import { type Certificate, isSignedBy, readCertificate } from './certificate.ts'
 import { type AnswerFor, readAnswer } from './challenge.ts'
 import { chooseCollateral } from './collateral.ts'
+import { readEndorsements } from './endorsements.ts'
 import type { Collateral, EvidenceFacts, IntelCollateral, PeerJudgement, Reason, SgxClaims } from './evidence.ts'
 import { judge, type PeerRule, type Shown } from './policy.ts'
 import { parseSgxQuote } from './quote.ts'
 import { type Evidence, readEvidence, requireBound } from './ratls.ts'
 import { dateText } from './tcb-policy.ts'
-import { verifyQuote } from './verify.ts'
+import { type Model, modelOf, verifyQuote } from './verify.ts'
 
 export interface Trust {
   /** DER of the trust anchor. */
   readonly root: Uint8Array
   /** One for everybody, or several, of which the one for the peer's platform counts. */
   readonly collateral: Collateral | readonly IntelCollateral[]
+  /** Of the policy: for how long after their next update lists and documents still count; undefined: not at all. */
+  readonly pastNextUpdateMs?: number | undefined
+}
+
+/** What has to be at hand before a peer can be judged. */
+export interface Needs {
+  readonly model: Model
+  /** What it brings along; not verified. */
+  readonly stapled: () => IntelCollateral | undefined
+}
+
+/**
+ * What judging a peer's certificate takes.
+ * @param leafDer any bytes
+ * @throws Fault, as judgePeer finds it
+ */
+export function needsOf(leafDer: Uint8Array, root: Uint8Array): Needs {
+  const leaf = readCertificate(leafDer)
+  const quote = parseSgxQuote(readEvidence(leaf).quote)
+  return { model: modelOf(quote, root), stapled: () => readEndorsements(leaf) }
 }
 
 // What was wanted, by the code of the fault that was met. A code that is not here is our own bug.
@@ -94,7 +115,7 @@ function judgeExhibit(exhibit: Exhibit, rule: PeerRule, trust: Trust, at: number
   const quote = parseSgxQuote(evidence.quote)
   const collateral =
     'kind' in trust.collateral ? trust.collateral : chooseCollateral(quote, trust.collateral, trust.root)
-  const claims = verifyQuote(quote, collateral, at, trust.root)
+  const claims = verifyQuote(quote, collateral, at, trust.root, trust.pastNextUpdateMs)
   requireBound(evidence, claims.body.reportData)
   const facts = { format: evidence.format, leafSha256: leaf.sha256, postern: evidence.postern }
   const judgement = judge(claims, facts, rule, at, shown)

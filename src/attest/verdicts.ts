@@ -40,6 +40,12 @@ export class Verdicts<T extends Verdict> {
     return this.#kept.size
   }
 
+  /** The verdict that holds at this time, if there is one. @param at milliseconds since the epoch */
+  known(key: VerdictKey, at: number): T | undefined {
+    const kept = this.#kept.get(nameOf(key))
+    return kept && holds(kept, at) ? kept.verdict : undefined
+  }
+
   /** The verdict that holds at this time, or the one that `judge` finds now. @param at milliseconds since the epoch */
   find(key: VerdictKey, at: number, judge: () => T): T {
     const name = nameOf(key)

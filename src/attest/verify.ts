@@ -42,7 +42,8 @@ const spkiPrefix = fromHex('3059301306072a8648ce3d020106082a8648ce3d030107034200
  *  3. The PCK CA is issued and signed by the root, the PCK leaf by the PCK CA: Intel's names, ECDSA with SHA-256 on
  *     P-256 only, key usage, no critical extension unread.
  *  4. The PCK CRL is this CA's own; the CA is not in the root CRL, the leaf not in the PCK CRL.
- *  5. Dates: every certificate, revocation list and document holds at `at`.
+ *  5. Dates: every certificate, revocation list and document holds at `at`; lists and documents for `pastNextUpdateMs`
+ *     longer than they say.
  *  6. TCB info is for this TEE and for the platform that the PCK certificate names (FMSPC, PCE).
  *  7. The QE's report is signed by the PCK leaf's key, and is what the QE identity describes.
  *  8. The QE's report data is SHA-256(attestation key ‖ authentication data), then 32 zero bytes.
@@ -54,16 +55,35 @@ const spkiPrefix = fromHex('3059301306072a8648ce3d020106082a8648ce3d030107034200
  *
  * @param at milliseconds since the epoch
  * @param root DER of the trust anchor
+ * @param pastNextUpdateMs 0 but where a policy says otherwise, DANGEROUSLY: a revocation may long be published
  * @throws Fault 'quote-unverified', 'quote-malformed', 'certificate-malformed', 'collateral-unverified',
  *   'collateral-malformed', 'collateral-outdated'; 'collateral-missing' for Intel's root with synthetic collateral
  */
-export function verifyQuote(quote: SgxQuote, collateral: Collateral, at: number, root: Uint8Array): SgxClaims
-export function verifyQuote(quote: Quote, collateral: Collateral, at: number, root: Uint8Array): Claims
-export function verifyQuote(quote: Quote, collateral: Collateral, at: number, root: Uint8Array): Claims {
+export function verifyQuote(
+  quote: SgxQuote,
+  collateral: Collateral,
+  at: number,
+  root: Uint8Array,
+  pastNextUpdateMs?: number,
+): SgxClaims
+export function verifyQuote(
+  quote: Quote,
+  collateral: Collateral,
+  at: number,
+  root: Uint8Array,
+  pastNextUpdateMs?: number,
+): Claims
+export function verifyQuote(
+  quote: Quote,
+  collateral: Collateral,
+  at: number,
+  root: Uint8Array,
+  pastNextUpdateMs = 0,
+): Claims {
   const endorsements = collateral.kind === 'intel' ? verifyCollateral(collateral, root) : undefined
   const anchor = endorsements?.root ?? readSyntheticRoot(root) // 1
   const pck = verifyPckChain(quote.pckChain, anchor, endorsements) // 2, 3, 4
-  const window = requireAllDates(pck, endorsements, at) // 5
+  const window = requireAllDates(pck, endorsements, at, pastNextUpdateMs) // 5
   const signed = readSignedBody(new Reader(quote.signedBytes, 'quote-malformed'))
   const platform = readPlatform(pck.leaf)
   if (endorsements) requireSamePlatform(endorsements, platform, signed.tee) // 6
@@ -80,6 +100,29 @@ export function verifyQuote(quote: Quote, collateral: Collateral, at: number, ro
   }
   const verdict = endorsements ? judgeTcb(endorsements, platform, signed, qeReport.isvSvn) : syntheticVerdict // 10
   return { ...signed, ...verdict, synthetic: anchor.sha256 !== intelRootSha256, platform, window } // 11
+}
+
+/** Whose collateral a quote needs. */
+export interface Model {
+  /** Lower-case hex. */
+  readonly fmspc: string
+  /** Which of Intel's two CAs issued the machine's PCK certificate. */
+  readonly ca: 'platform' | 'processor'
+}
+
+/**
+ * The model of the machine that a quote names, by a chain to this root. Nothing else is verified, dates and revocation
+ * included: it serves to ask for collateral, and for no model that Intel never made.
+ * @throws Fault 'quote-unverified', 'certificate-malformed'
+ */
+export function modelOf({ pckChain }: Quote, root: Uint8Array): Model {
+  const { leaf, ca } = verifyPckChain(pckChain, readCertificate(root), undefined)
+  return { fmspc: readPlatform(leaf).fmspc, ca: caOf(ca) }
+}
+
+/** Which of Intel's CAs this is, by its name. */
+export function caOf({ commonName }: Certificate): Model['ca'] {
+  return commonName?.includes('Processor') ? 'processor' : 'platform'
 }
 
 /** Without this rule, whoever passes the wrong pair would accept hardware quotes with no revocation check at all. */
@@ -127,11 +170,13 @@ function requireAllDates(
   { leaf, ca, root }: Pck,
   endorsements: Endorsements | undefined,
   at: number,
+  pastNextUpdateMs: number,
 ): Claims['window'] {
   const pck: Dated[] = [datesOf(root, 'root'), datesOf(ca, 'PCK CA'), datesOf(leaf, 'PCK leaf')]
   const window = requireDates(pck, at, code)
   if (!endorsements) return window
-  const rest = requireDates(endorsements.dated, at, 'collateral-outdated')
+  const published = endorsements.published.map(each => ({ ...each, until: each.until + pastNextUpdateMs }))
+  const rest = requireDates([...endorsements.certificates, ...published], at, 'collateral-outdated')
   return { from: Math.max(window.from, rest.from), until: Math.min(window.until, rest.until) }
 }
 

@@ -37,7 +37,7 @@ interface Answer {
 
 /** What makes a policy start and then refuse everybody. */
 function lacks({ upstream, collateral, dangerSyntheticRoot }: Policy): string[] {
-  const none = upstream.mode === 'attested' && !dangerSyntheticRoot && collateral.directories.length === 0
+  const none = upstream.mode === 'attested' && !dangerSyntheticRoot && collateral.sources.length === 0
   return none ? ['collateral.sources is empty, so no hardware evidence can be verified'] : []
 }
 
@@ -149,9 +149,21 @@ function peersSentences({ enclaves, tcb, platforms, policyDigests, dangerAllowDe
 
 function collateralSentences({ dangerSyntheticRoot, collateral }: Policy): string[] {
   if (dangerSyntheticRoot) return ['Evidence is SYNTHETIC: no hardware stands behind it.']
-  if (collateral.directories.length === 0) return ['No collateral is named, so nobody is accepted.']
-  const from = collateral.directories.join(', ')
-  return [`Intel's collateral comes from ${from} and may be ${days(collateral.maxAgeMs)} old.`]
+  const { sources, evaluation, maxAgeMs, dangerPastNextUpdateMs } = collateral
+  if (sources.length === 0) return ['No collateral is named, so nobody is accepted.']
+  const from = sources.map(source => (source.kind === 'stapled' ? 'the peer itself' : `${source.kind} ${source.at}`))
+  const age = maxAgeMs === undefined ? 'holds for as long as it says' : `may be ${days(maxAgeMs)} old`
+  return [
+    `Intel's collateral comes from ${from.join(', then ')} and ${age}.`,
+    ...(evaluation === 'standard'
+      ? []
+      : [`Its evaluation data is ${evaluation === 'early' ? 'early' : `number ${evaluation}`}.`]),
+    ...(dangerPastNextUpdateMs > 0
+      ? [
+          `Collateral is used for ${days(dangerPastNextUpdateMs)} after its next update, DANGEROUSLY: revocations are missed.`,
+        ]
+      : []),
+  ]
 }
 
 function days(ms: number): string {

@@ -2,12 +2,14 @@
 // one byte of an application. It asks as a proxy under this policy would.
 
 import { connect, type TLSSocket } from 'node:tls'
-import { readCollaterals } from '../attest/directory.ts'
 import type { Reason, SgxClaims } from '../attest/evidence.ts'
-import { judgePeer, type Trust } from '../attest/peer.ts'
+import { judgePeer, needsOf, type Trust } from '../attest/peer.ts'
 import type { PeerRule } from '../attest/policy.ts'
 import { intelRoot } from '../attest/root.ts'
+import { systemClock } from '../base/clock.ts'
 import { describe, Fault } from '../base/errors.ts'
+import { floorClock } from '../base/floor.ts'
+import { openStore } from '../collateral/open.ts'
 import type { Policy } from '../config/policy.ts'
 import type { Parsed } from './args.ts'
 import type { Io } from './io.ts'
@@ -32,8 +34,8 @@ export async function verifyPeer({ positionals, values }: Parsed, io: Io): Promi
     return 1
   }
   try {
-    const trust = trustOf(policy)
-    const judgement = judgePeer(await leafOf(host, port), rule, trust, io.now())
+    const leaf = await leafOf(host, port)
+    const judgement = judgePeer(leaf, rule, await trustFor(leaf, policy, io.now), io.now())
     if (!judgement.accepted) return refuse(judgement.reasons, judgement.refused)
     io.write(report({ claims: judgement.claims, accepted: true, reasons: [] }, asJson))
     return 0
@@ -43,12 +45,25 @@ export async function verifyPeer({ positionals, values }: Parsed, io: Io): Promi
   }
 }
 
-function trustOf({ dangerSyntheticRoot, collateral }: Policy): Trust {
+/** What a policy judges a peer by. @throws Fault where collateral cannot be had, or where the peer names no machine that it could be for */
+export async function trustFor(
+  leaf: Uint8Array,
+  { dangerSyntheticRoot, collateral }: Policy,
+  now: () => number,
+): Promise<Trust> {
   if (dangerSyntheticRoot) return { root: dangerSyntheticRoot, collateral: { kind: 'synthetic' } }
-  if (collateral.directories.length === 0) {
+  if (collateral.sources.length === 0) {
     throw new Fault('collateral-missing', 'the policy names no source of collateral')
   }
-  return { root: intelRoot(), collateral: collateral.directories.flatMap(readCollaterals) }
+  const root = intelRoot()
+  const { model, stapled } = needsOf(leaf, root)
+  const store = openStore(collateral, root, floorClock({ ...systemClock, now }, 0), () => undefined)
+  const mayStaple = collateral.sources.some(source => source.kind === 'stapled')
+  return {
+    root,
+    collateral: await store.provide(model, mayStaple ? stapled() : undefined),
+    pastNextUpdateMs: collateral.dangerPastNextUpdateMs,
+  }
 }
 
 /** The certificate that the peer proved possession of. @throws Fault 'upstream-unreachable', 'certificate-malformed' */

@@ -39,7 +39,7 @@ export type Trust =
 
 /** What the format knows and this version does not do, wherever a policy asks for it. */
 export function unimplemented(document: PolicyDocument): Complaint[] {
-  const { inbound, identity, upstream, collateral, observe } = document
+  const { inbound, identity, upstream, observe } = document
   const only = 'this version does only '
   const asked: readonly (readonly [asked: boolean, path: string, want: string, got: unknown])[] = [
     [inbound.clients.mode !== 'none', '/inbound/clients/mode', `${only}"none"`, inbound.clients.mode],
@@ -58,17 +58,8 @@ export function unimplemented(document: PolicyDocument): Complaint[] {
       `${only}"mirror" and "http/1.1"`,
       upstream.protocol,
     ],
-    [
-      collateral.dangerPastNextUpdateSeconds !== 0,
-      '/collateral/dangerPastNextUpdateSeconds',
-      `${only}0`,
-      collateral.dangerPastNextUpdateSeconds,
-    ],
     [observe.otlp !== null, '/observe/otlp', `${only}null`, observe.otlp],
     [observe.sealTo !== null, '/observe/sealTo', `${only}null`, observe.sealTo],
-    ...collateral.sources.map(
-      ({ kind }, i) => [kind !== 'directory', `/collateral/sources/${i}/kind`, `${only}"directory"`, kind] as const,
-    ),
   ]
   return asked.filter(([set]) => set).map(([, path, want, got]) => ({ path, want, got: show(got) }))
 }

@@ -217,16 +217,39 @@ const upstream = object({
   pins: described("With mode pinned: the container's public keys.", optional(array(pin))),
 })
 
+const collateralSource = object({
+  kind: described(
+    "Intel's service, a data centre's cache, Azure's cache, a directory, or what a peer brings along in its certificate.",
+    oneOf('pcs', 'pccs', 'azure', 'directory', 'stapled'),
+  ),
+  at: described(
+    "Its URL, or a directory's path; Intel and Azure have one of their own.",
+    optional(text(/^\S+$/, 'a URL or a path')),
+  ),
+  rootCrlAt: described("With kind pcs: URL of the root's revocation list.", optional(text(/^\S+$/, 'a URL'))),
+})
+
 const collateral = object({
   sources: described(
-    'Where collateral comes from; for a directory, its path.',
-    defaulted(array(object({ kind: oneOf('pcs', 'pccs', 'directory'), at: text(/^\S+$/, 'a URL or a path') })), []),
+    'Where collateral may come from, in the order in which it is asked for.',
+    defaulted(array(collateralSource), []),
+  ),
+  update: described(
+    'Evaluation data as Intel gives it to everybody, or to those who ask early.',
+    defaulted(oneOf('standard', 'early'), 'standard'),
+  ),
+  evaluationDataNumber: described(
+    'Exactly this evaluation data number; null: what the sources give.',
+    defaulted(nullable(integer(1, 1e9)), null),
   ),
   maxAgeSeconds: described(
-    'Oldest TCB info, QE identity and PCK revocation list, whatever date they name themselves.',
-    defaulted(integer(0, 31_536_000), 2_592_000),
+    'Oldest TCB info, QE identity and PCK revocation list, whatever date they name themselves; null: as old as they say.',
+    defaulted(nullable(integer(0, 31_536_000)), null),
   ),
-  dangerPastNextUpdateSeconds: described('Use collateral beyond its date.', defaulted(integer(0, 31_536_000), 0)),
+  dangerPastNextUpdateSeconds: described(
+    'Use collateral for this long after its next update.',
+    defaulted(integer(0, 31_536_000), 0),
+  ),
 })
 
 const observed = ['method', 'status', 'route', 'bytes', 'duration', 'traceId'] as const

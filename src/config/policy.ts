@@ -4,6 +4,8 @@
 
 import { createHash } from 'node:crypto'
 import { Fault, systemCode } from '../base/errors.ts'
+import type { CollateralRules } from '../collateral/open.ts'
+import { collateralOf } from './collateral-rules.ts'
 import { freeze } from './freeze.ts'
 import { type Json, JsonError, readJson } from './json.ts'
 import { shipped } from './policies.ts'
@@ -49,11 +51,7 @@ export interface Policy {
   }
   readonly upstream: Upstream
   readonly peers: Readonly<Record<string, Peers>>
-  readonly collateral: {
-    /** Paths of directories of Intel's collateral; none: hardware evidence cannot be verified. */
-    readonly directories: readonly string[]
-    readonly maxAgeMs: number
-  }
+  readonly collateral: CollateralRules
   /** What may be remembered of a request; ['*']: anything. */
   readonly observe: readonly Observed[]
   /** Undefined where nobody may sign a part of it. */
@@ -166,10 +164,11 @@ function inForce(bytes: Uint8Array, from: string, delivery: Delivery): InForce {
   if (base === unfit) throw invalid(from, complaints.map(told).join('; '))
   const { written, document, signed } = withSigned({ written: parsed, document: base }, from, delivery)
   complaints.push(...unimplemented(document), ...contradictions(document))
+  const collateral = collateralOf(document.collateral, complaints)
   const trust = trustOf(document, complaints)
   if (trust === undefined || complaints.length > 0) throw invalid(from, complaints.map(told).join('; '))
   checkSomebodyAccepted(document, trust, from, delivery)
-  return { policy: freeze(build(document, trust, signed?.facts)), written, signed }
+  return { policy: freeze(build(document, trust, collateral, signed?.facts)), written, signed }
 }
 
 function withSigned(base: Base, from: string, delivery: Delivery): Base & { signed?: SignedPolicy } {
@@ -213,7 +212,12 @@ function parse(bytes: Uint8Array, from: string): Json {
   }
 }
 
-function build(document: PolicyDocument, trust: Trust, part: SignedFacts | undefined): Policy {
+function build(
+  document: PolicyDocument,
+  trust: Trust,
+  collateral: CollateralRules,
+  part: SignedFacts | undefined,
+): Policy {
   const { name, identity, inbound, upstream, dangerSyntheticRoot } = document
   const peers: Record<string, Peers> = Object.create(null)
   for (const [key, peer] of Object.entries(document.peers)) peers[key] = peersOf(peer)
@@ -245,11 +249,7 @@ function build(document: PolicyDocument, trust: Trust, part: SignedFacts | undef
       probePath: upstream.probe?.path,
     },
     peers,
-    collateral: {
-      // unimplemented() refused the other kinds.
-      directories: document.collateral.sources.map(source => source.at),
-      maxAgeMs: document.collateral.maxAgeSeconds * 1000,
-    },
+    collateral,
     observe: document.observe.allow,
     signed: signedOf(document, part),
     dangerSyntheticRoot: dangerSyntheticRoot && new Uint8Array(dangerSyntheticRoot[0].raw),

@@ -46,7 +46,7 @@ export type Finding =
 
 /** A challenge that knows what counts as its answer. */
 export interface JudgedChallenge extends Challenge {
-  judge(answer: Uint8Array): Finding
+  judge(answer: Uint8Array): Promise<Finding>
 }
 
 export interface Judge {
@@ -228,12 +228,7 @@ class Attempt {
       this.#refuse([{ rule: 'certificate', want: 'a certificate, shown on this connection', got }])
       return
     }
-    let finding: Finding
-    try {
-      finding = await judge.judge(chain)
-    } catch (error) {
-      finding = { accepted: false, reasons: [{ rule: 'internal', want: 'a judgement', got: describe(error) }] }
-    }
+    const finding = await found(() => judge.judge(chain))
     if (!finding.accepted) {
       this.#refuse(finding.reasons)
       return
@@ -245,26 +240,25 @@ class Attempt {
       until: finding.until,
     }
     if (this.#settled) return
-    if (judge.challenge) this.#guarded(() => this.#challenge(socket, judge, chain[0], verdict))
-    else this.#settle({ socket, verdict, intake: this.#intake })
-  }
-
-  /** A judge that throws has accepted nobody. */
-  #guarded(run: () => void): void {
     try {
-      run()
+      this.#challenge(socket, judge, chain[0], verdict)
     } catch (error) {
-      this.#refuse([{ rule: 'internal', want: 'a judgement', got: describe(error) }])
+      this.#refuse(noJudgement(error).reasons)
     }
   }
 
+  /** Where the judge asks no more, the connection is handed over. */
   #challenge(socket: TLSSocket, judge: Judge, leaf: Uint8Array, verdict: Verdict): void {
+    if (!judge.challenge) {
+      this.#settle({ socket, verdict, intake: this.#intake })
+      return
+    }
     if (this.#firstReads?.early || socket.readableLength > 0) {
       this.#unanswered('bytes before it was asked')
       return
     }
-    const challenge = judge.challenge?.(leaf, (...about) => socket.exportKeyingMaterial(...about))
-    if (!challenge || this.#answered.lately(verdict.leafSha256)) {
+    const challenge = judge.challenge(leaf, (...about) => socket.exportKeyingMaterial(...about))
+    if (this.#answered.lately(verdict.leafSha256)) {
       this.#firstReads?.over()
       this.#settle({ socket, verdict, intake: this.#intake })
       return
@@ -275,12 +269,13 @@ class Attempt {
     askChallenge(socket, this.#firstReads, challenge, `${host}:${port}`, answer => {
       if (this.#settled) return
       if (typeof answer === 'string') this.#unanswered(answer)
-      else this.#guarded(() => this.#weigh(challenge.judge(answer), verdict))
+      else void found(() => challenge.judge(answer)).then(finding => this.#weigh(finding, verdict))
     })
   }
 
   /** What the certificate's verdict comes to with the answer's. */
   #weigh(finding: Finding, verdict: Verdict): void {
+    if (this.#settled) return
     if (!finding.accepted) {
       this.#refuse(finding.reasons)
       return
@@ -336,6 +331,18 @@ class Attempt {
     this.#socket.destroy()
   }
 }
+
+/** What a judge finds; one that throws has accepted nobody. */
+async function found(judgement: () => Promise<Finding>): Promise<Finding> {
+  try {
+    return await judgement()
+  } catch (error) {
+    return noJudgement(error)
+  }
+}
+
+const noJudgement = (error: unknown) =>
+  ({ accepted: false, reasons: [{ rule: 'internal', want: 'a judgement', got: describe(error) }] }) as const
 
 /**
  * The chain that the peer sent, leaf first. Node hands out a client's view of it once: later calls return nothing, so

@@ -130,6 +130,11 @@ function readClients(said: unknown, synthetic: boolean, complaints: Complaint[])
     if (kind === 'directory') continue
     complaints.push({ path: `/clients/collateral/sources/${i}/kind`, want: '"directory"', got: JSON.stringify(kind) })
   }
+  const { update, evaluationDataNumber, dangerPastNextUpdateSeconds } = sources
+  if (update !== 'standard' || evaluationDataNumber !== null || dangerPastNextUpdateSeconds !== 0) {
+    const want = 'sources and maxAgeSeconds alone, as a directory holds what it holds'
+    complaints.push({ path: '/clients/collateral', want, got: Object.keys(collateral as object).join(', ') })
+  }
   if (peer.enclaves.length === 0) {
     complaints.push({ path: '/clients/enclaves', want: 'at least one enclave', got: 'none' })
   }
@@ -150,9 +155,9 @@ function withRule(
     ...peersOf(peer),
     role: 'proxy',
     service,
-    maxCollateralAgeMs: sources.maxAgeSeconds * 1000,
+    maxCollateralAgeMs: sources.maxAgeSeconds === null ? undefined : sources.maxAgeSeconds * 1000,
     dangerAcceptSynthetic: synthetic,
     refuse: { leafSha256s: [], mrenclave },
   }
-  return { rule, directories: sources.sources.map(({ at }) => at) }
+  return { rule, directories: sources.sources.flatMap(({ at }) => at ?? []) }
 }

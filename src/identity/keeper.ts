@@ -8,8 +8,9 @@ import { createHash } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
 import { Fault } from '../base/errors.ts'
 import { Machine } from '../base/phase.ts'
+import { chance, retryAfter } from '../base/retry.ts'
 import { type CertificateSource, type Credential, checkCredential, type Standing } from './credential.ts'
-import { asFault, at, chance, retryAfter, sleepUntil } from './rotate.ts'
+import { asFault, at, sleepUntil } from './rotate.ts'
 
 export type KeeperEvent =
   | {

@@ -4,9 +4,9 @@
 // the standing credential. Ends with the signal, leaving no timer. Sleeps are cut into hours: setTimeout overflows at
 // 25 days, and inside an enclave the host may move the clock under a long one.
 
-import { randomInt } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
 import { describe, Fault } from '../base/errors.ts'
+import { chance, retryAfter } from '../base/retry.ts'
 import { type Credential, checkCredential } from './credential.ts'
 
 export interface RotateOptions {
@@ -20,14 +20,7 @@ export interface RotateOptions {
   readonly random?: () => number
 }
 
-const firstRetryMs = 1_000
-const lastRetryMs = 300_000
 const longestSleepMs = 3_600_000
-
-const steps = 2 ** 32
-
-/** Uniform in [0, 1). */
-export const chance = (): number => randomInt(steps) / steps
 
 /** Credentials that passed checkCredential, one per renewal. Never throws. */
 export async function* rotate(options: RotateOptions): AsyncGenerator<Credential, void, void> {
@@ -68,15 +61,6 @@ export async function* rotate(options: RotateOptions): AsyncGenerator<Credential
 export function dueAt(credential: Pick<Credential, 'notBefore' | 'notAfter'>, random: number): number {
   const life = credential.notAfter - credential.notBefore
   return Math.floor(credential.notBefore + life * (2 / 3 - random / 10))
-}
-
-/**
- * Milliseconds to wait after the n-th failure in a row (n from 1): 1 s, doubled each time up to 5 min, less up to half.
- * @param random in [0, 1)
- */
-export function retryAfter(failures: number, random: number): number {
-  const full = Math.min(lastRetryMs, firstRetryMs * 2 ** Math.min(failures - 1, 30))
-  return Math.ceil(full * (1 - random / 2))
 }
 
 /**

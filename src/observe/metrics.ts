@@ -20,6 +20,8 @@ export interface Metrics {
   readonly misusedHook: () => void
   readonly certificate: (notAfterMs: number) => void
   readonly certificateFailed: () => void
+  /** A source of collateral was asked. */
+  readonly collateralAsked: (source: string, outcome: 'newer' | 'same' | 'failed') => void
   readonly contentType: string
   readonly text: () => Promise<string>
 }
@@ -38,6 +40,10 @@ export interface MetricsOptions extends Omit<DialectOptions, 'may' | 'inFlight' 
   readonly connections: () => number
   /** When the evidence that we show was made, in milliseconds since the epoch; undefined while there is none. */
   readonly evidenceMadeAt?: () => number | undefined
+  /** When the first part of the collateral in force ends, and how many parts could not be renewed; absent where none is kept. */
+  readonly collateral?: () => { readonly endsAt: number | undefined; readonly failing: number }
+  /** How far the host's clock lies below what it can be, in milliseconds. */
+  readonly clockBehind?: () => number
   /** Of what stands behind the name of `postern_info`. */
   readonly info: Readonly<Record<'version' | 'policy' | 'policy_digest' | 'upstream' | 'tee', string>>
 }
@@ -123,6 +129,39 @@ export function makeMetrics(options: MetricsOptions): Metrics {
       },
     })
   }
+  const { collateral, clockBehind = () => 0 } = options
+  if (collateral) {
+    new Gauge({
+      name: 'postern_collateral_next_update_timestamp_seconds',
+      help: 'When the first part of the collateral in force ends; 0: nothing is in force',
+      registers,
+      collect() {
+        this.set((collateral().endsAt ?? 0) / 1000)
+      },
+    })
+    new Gauge({
+      name: 'postern_collateral_failing',
+      help: 'Parts of the collateral that could not be renewed or had, the last time they were asked for',
+      registers,
+      collect() {
+        this.set(collateral().failing)
+      },
+    })
+  }
+  const asked = new Counter({
+    name: 'postern_collateral_requests_total',
+    help: 'Questions to sources of collateral, by kind of source and how they ended',
+    labelNames: ['source', 'outcome'],
+    registers,
+  })
+  new Gauge({
+    name: 'postern_clock_behind_seconds',
+    help: 'How far the clock of the host lies below what it can be',
+    registers,
+    collect() {
+      this.set(clockBehind() / 1000)
+    },
+  })
   const notAfter = new Gauge({
     name: 'postern_certificate_not_after_timestamp_seconds',
     help: 'End of our own certificate',
@@ -175,6 +214,7 @@ export function makeMetrics(options: MetricsOptions): Metrics {
     misusedHook: () => hooks.inc(),
     certificate: ms => notAfter.set(ms / 1000),
     certificateFailed: () => renewals.inc(),
+    collateralAsked: (source, outcome) => asked.inc({ source, outcome }),
     contentType,
     text,
   }

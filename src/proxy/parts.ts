@@ -3,9 +3,10 @@
 
 import type { TimedQuoteSource } from '../attest/source.ts'
 import { toHex } from '../base/bytes.ts'
-import type { Clock } from '../base/clock.ts'
+import type { FloorClock } from '../base/floor.ts'
 import type { Log } from '../base/log.ts'
 import type { StartUp } from '../base/startup.ts'
+import type { CollateralStore } from '../collateral/store.ts'
 import type { Policy } from '../config/policy.ts'
 import type { ProxyConfig } from '../config/proxy.ts'
 import { type Dialer, makeDialer, type Reason } from '../engine/dial.ts'
@@ -23,6 +24,7 @@ import { answerProbe, notReady, ready } from '../health/probes.ts'
 import { makeReadiness } from '../health/readiness.ts'
 import { type Metrics, makeMetrics } from '../observe/metrics.ts'
 import { openRequestLog, type RequestLog } from '../observe/request-log.ts'
+import { openCollateral, tellCollateral } from './collateral.ts'
 import { Credentials } from './credentials.ts'
 import { makeJudge } from './upstream.ts'
 
@@ -32,7 +34,7 @@ export interface PartsOptions {
   /** 32 bytes. */
   readonly policyDigest: Uint8Array
   readonly makeEngine: MakeEngine
-  readonly clock: Clock
+  readonly clock: FloorClock
   readonly version: string
   /** Where log lines go. */
   readonly write: (line: string) => unknown
@@ -50,6 +52,8 @@ export interface Parts {
   readonly metrics: Metrics
   readonly requestLog: RequestLog
   readonly credentials: Credentials
+  /** Undefined where the policy needs or names no collateral; not started yet. */
+  readonly collateral: CollateralStore | undefined
   readonly engine: Engine
   /** Open client connections, kept by whoever accepts them. */
   readonly connections: { count: number }
@@ -74,6 +78,8 @@ export function makeParts(options: PartsOptions, tee: TimedQuoteSource | undefin
   const limiter = new Limiter(config.concurrency)
   const stats = new Stats(clock)
   const connections = { count: 0 }
+  // Tells nothing before it is started, and metrics want to know whether there is one.
+  const collateral = openCollateral(policy, clock, news => tell(news))
   const metrics = makeMetrics({
     observability: config.observability,
     serving: config.serving,
@@ -83,6 +89,8 @@ export function makeParts(options: PartsOptions, tee: TimedQuoteSource | undefin
     limited: config.concurrency > 0,
     connections: () => connections.count,
     ...(tee ? { evidenceMadeAt: () => tee.quotedAt() } : {}),
+    ...(collateral ? { collateral: () => collateral.standing } : {}),
+    clockBehind: () => clock.behind(),
     info: {
       version: options.version,
       policy: policy.name,
@@ -91,9 +99,10 @@ export function makeParts(options: PartsOptions, tee: TimedQuoteSource | undefin
       tee: tee === undefined ? 'none' : tee.synthetic ? 'SYNTHETIC' : tee.tee,
     },
   })
+  const tell = tellCollateral(log, metrics)
   const requestLog = openRequestLog(config.observability, config.serving, options.write, log)
   const credentials = new Credentials()
-  const dialers = makeDialers(options, tee, credentials, metrics, log)
+  const dialers = makeDialers(options, tee, collateral, credentials, metrics, log)
 
   const gate = makeRoleGate({
     options,
@@ -108,7 +117,7 @@ export function makeParts(options: PartsOptions, tee: TimedQuoteSource | undefin
     askContainer: askContainer(options, dialers, credentials, log),
   })
   const engine = options.makeEngine(gate, engineOptions(options, dialers.container))
-  return { life, drain, stats, metrics, requestLog, credentials, engine, connections }
+  return { life, drain, stats, metrics, requestLog, credentials, collateral, engine, connections }
 }
 
 interface Dialers {
@@ -120,6 +129,7 @@ interface Dialers {
 function makeDialers(
   { policy, policyDigest, config, clock }: PartsOptions,
   tee: TimedQuoteSource | undefined,
+  collateral: CollateralStore | undefined,
   credentials: Credentials,
   metrics: Metrics,
   log: Log,
@@ -133,10 +143,7 @@ function makeDialers(
       leafSha256s: credentials.leafSha256s,
       credential: () => credentials.current,
     },
-    collateralNews({ generation, complaint }) {
-      if (complaint === undefined) log.info('collateral in force', { generation })
-      else log.error('collateral not taken', { generation, reason: complaint })
-    },
+    collateral,
   })
   const refused = (reasons: readonly Reason[]): void => {
     metrics.peerRefused(reasons.map(reason => reason.rule))

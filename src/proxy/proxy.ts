@@ -5,6 +5,7 @@ import type { Server } from 'node:net'
 import type { QuoteSource } from '../attest/evidence.ts'
 import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
+import { type FloorClock, floorClock } from '../base/floor.ts'
 import type { Log } from '../base/log.ts'
 import { StartUp } from '../base/startup.ts'
 import { dangers, weaknesses } from '../config/policy.ts'
@@ -19,12 +20,19 @@ import { bind, plainListener, type TlsListener, tlsListener } from './listeners.
 import { openLog } from './log.ts'
 import { makeParts, type Parts, type PartsOptions } from './parts.ts'
 
-export interface ProxyOptions extends PartsOptions {
+export interface ProxyOptions extends Omit<PartsOptions, 'clock'> {
+  /** The host's. */
+  readonly clock: Clock
+  /** A moment that had passed when this was built, in milliseconds since the epoch: it is no earlier, whatever the host says. */
+  readonly builtAfter: number
   readonly syntheticTee: (() => QuoteSource) | undefined
   /** Folders that tests move. */
   readonly attestationFolder?: string
   readonly certificateFolder?: string
 }
+
+/** The options, with the clock that everything is judged by. */
+type Started = Omit<ProxyOptions, 'clock'> & { readonly clock: FloorClock }
 
 export interface RunningProxy {
   readonly log: Log
@@ -60,9 +68,12 @@ class Steps {
  * Starts everything; resolves when requests are served.
  * @throws Fault 'policy-invalid', 'tee-unavailable', 'bind-failed', or why there is no certificate. Nothing stays open.
  */
-export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
-  const { config, clock, startUp = new StartUp() } = options
-  const log = openLog({ ...options, ...config })
+export async function startProxy(given: ProxyOptions): Promise<RunningProxy> {
+  const { config, startUp = new StartUp() } = given
+  // Lines carry the host's time, as everybody else's on the node do; verdicts and certificates are judged by another.
+  const log = openLog({ ...given, ...config })
+  const clock = floorClock(given.clock, given.builtAfter)
+  const options = { ...given, clock }
   if (config.logging.unparsable) {
     log.warn('Failed to parse logging config - using default zap production config')
   }
@@ -74,6 +85,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     announce(options, tee, log)
     const parts = makeParts({ ...options, startUp }, tee, log)
     steps.push(parts.requestLog.flush)
+    parts.collateral?.start()
+    steps.push(() => parts.collateral?.stop())
     log.debug('engine', { engine: parts.engine.name })
 
     // Side ports first: they close last, so that the autoscaler sees the drain to its end.
@@ -98,7 +111,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
 }
 
 /** The first lines: what runs, under which policy, with which danger switched on. */
-function announce({ config, policy, policyDigest }: ProxyOptions, tee: QuoteSource | undefined, log: Log): void {
+function announce({ config, policy, policyDigest, clock }: Started, tee: QuoteSource | undefined, log: Log): void {
   log.info('Starting queue-proxy', {
     config: config.describe(),
     policy: policy.name,
@@ -109,6 +122,8 @@ function announce({ config, policy, policyDigest }: ProxyOptions, tee: QuoteSour
     dangers: dangers(policy),
     weaknesses: weaknesses(policy),
   })
+  if (clock.behind() > 0)
+    log.error('the clock of the host is wrong', { behindSeconds: Math.round(clock.behind() / 1000) })
   for (const what of config.observability.declined) log.warn('asked for, and not done', { code: 'declined', what })
   const most = config.concurrency
   if (most === 0) return
@@ -124,7 +139,7 @@ function signedLine({ part }: NonNullable<ProxyOptions['policy']['signed']>): ob
 }
 
 async function openSidePorts(
-  { config }: ProxyOptions,
+  { config }: Started,
   { drain, stats, metrics }: Parts,
   steps: Steps,
   log: Log,
@@ -151,7 +166,7 @@ interface ServingPorts {
 
 /** Binds the ports that carry requests. */
 async function openServingPorts(
-  { config }: ProxyOptions,
+  { config }: Started,
   { engine, connections }: Parts,
   secure: boolean,
   steps: Steps,
@@ -179,7 +194,7 @@ async function openServingPorts(
 
 /** Lets the TLS port show what the source gives, now and later; waits for the first. */
 async function showCertificate(
-  { policy, clock }: ProxyOptions,
+  { policy, clock }: Started,
   { credentials, metrics }: Parts,
   source: CertificateSource,
   tls: TlsListener,

@@ -13,18 +13,18 @@ import {
   maxAnswerBytes,
   writeChallenge,
 } from '../attest/challenge.ts'
-import { type CollateralNews, type CollateralSource, directorySource } from '../attest/directory.ts'
 import type { PeerJudgement } from '../attest/evidence.ts'
-import { judgeAnswer, judgePeer, type Trust } from '../attest/peer.ts'
+import { judgeAnswer, judgePeer, reasonOf } from '../attest/peer.ts'
 import type { PeerRule } from '../attest/policy.ts'
-import { intelRoot } from '../attest/root.ts'
 import { Verdicts } from '../attest/verdicts.ts'
 import type { Clock } from '../base/clock.ts'
-import { describe, Fault } from '../base/errors.ts'
+import { describe } from '../base/errors.ts'
+import type { CollateralStore } from '../collateral/store.ts'
 import type { Policy } from '../config/policy.ts'
 import type { Finding, Judge } from '../engine/dial.ts'
 import { type Credential, withKeyPem } from '../identity/credential.ts'
 import { verifyChain } from '../identity/pki.ts'
+import { trustIn } from './collateral.ts'
 import { tls13Ciphers } from './listeners.ts'
 
 export interface UpstreamOptions {
@@ -41,31 +41,30 @@ export interface UpstreamOptions {
     /** The certificate that we show now; undefined before the first. */
     readonly credential: () => Credential | undefined
   }
-  /** Told of every change in whether collateral was taken, the first look included. */
-  readonly collateralNews: (news: CollateralNews) => void
+  /** Where the collateral for hardware evidence comes from; undefined where the policy needs or names none. */
+  readonly collateral: CollateralStore | undefined
 }
 
 type Chain = readonly [Uint8Array, ...Uint8Array[]]
 type Decide = (chain: Chain, at: number) => Finding | Promise<Finding>
+type TrustFor = ReturnType<typeof trustIn>
 
 /** The judge for a policy, or undefined where it says `plaintext`. */
 export function makeJudge(options: UpstreamOptions): Judge | undefined {
-  const { policy, policyDigest, clock, own, collateralNews } = options
+  const { policy, policyDigest, clock, own, collateral } = options
   const { upstream } = policy
   if (upstream.mode === 'plaintext') return undefined
-  const collateral = collateralOf(policy, collateralNews)
-  const generation = (): number => collateral?.generation(clock.now()) ?? 0
-  generation() // looked at now, so that what is wrong is told at the start and not with the first request
-  const decide = decider(options, collateral)
+  const trustFor = trustIn(policy, collateral)
+  const decide = decider(options, trustFor)
   const asks = upstream.mode === 'attested' && upstream.freshness === 'challenge'
   const bundle = upstream.mode === 'ca' ? upstream.bundle : undefined
   const context = contexts(bundle, upstream.clientCertificate ? own.credential : () => undefined)
   return {
     policyDigest,
-    collateralGeneration: generation,
+    collateralGeneration: () => collateral?.generation ?? 0,
     chainToContext: bundle !== undefined,
     secureContext: context,
-    ...(asks && { challenge: challenger(options, upstream.accepted, collateral) }),
+    ...(asks && { challenge: challenger(options, upstream.accepted, trustFor) }),
     async judge(chain) {
       const leafSha256 = sha256Hex(chain[0])
       if (own.leafSha256s.has(leafSha256)) {
@@ -81,20 +80,11 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
   }
 }
 
-/** Where the collateral for hardware evidence comes from; undefined where the policy needs or names none. */
-function collateralOf(
-  { upstream, collateral, dangerSyntheticRoot }: Policy,
-  report: (news: CollateralNews) => void,
-): CollateralSource | undefined {
-  if (upstream.mode !== 'attested' || dangerSyntheticRoot || collateral.directories.length === 0) return undefined
-  return directorySource(collateral.directories, intelRoot(), { report })
-}
-
-function decider(options: UpstreamOptions, collateral: CollateralSource | undefined): Decide {
+function decider(options: UpstreamOptions, trustFor: TrustFor): Decide {
   const { upstream } = options.policy
   switch (upstream.mode) {
     case 'attested':
-      return attested(options, upstream.accepted, collateral)
+      return attested(options, upstream.accepted, trustFor)
     case 'ca':
       return chained(upstream.bundle, upstream.san)
     case 'pinned':
@@ -104,29 +94,33 @@ function decider(options: UpstreamOptions, collateral: CollateralSource | undefi
   }
 }
 
-function attested(
-  options: UpstreamOptions,
-  accepted: Policy['peers'][string],
-  collateral: CollateralSource | undefined,
-): Decide {
+function attested(options: UpstreamOptions, accepted: Policy['peers'][string], trustFor: TrustFor): Decide {
   const verdicts = new Verdicts<PeerJudgement>()
   const rule = ruleOf(options, accepted)
-  const { policy, policyDigest } = options
-  return ([leaf], at) =>
-    withTrust(policy, collateral, at, trust => {
-      const key = { leaf, policyDigest, collateralGeneration: collateral?.generation(at) ?? 0 }
-      return verdicts.find(key, at, () => judgePeer(leaf, rule, trust, at))
-    })
+  const { policyDigest, clock, collateral } = options
+  return async ([leaf], at) => {
+    // Looked at before anything is asked for: what comes into force meanwhile makes this verdict an old one.
+    const key = { leaf, policyDigest, collateralGeneration: collateral?.generation ?? 0 }
+    const known = verdicts.known(key, at)
+    if (known) return known
+    try {
+      const trust = await trustFor(leaf)
+      // Asking took its time, and what came may have shown that it is later than we thought.
+      const now = clock.now()
+      return verdicts.find(key, now, () => judgePeer(leaf, rule, trust, now))
+    } catch (error) {
+      return { accepted: false, reasons: [reasonOf(error)] }
+    }
+  }
 }
 
 /** What an accepted container is asked on each connection: evidence that its enclave makes for this very connection. */
 function challenger(
   options: UpstreamOptions,
   accepted: Policy['peers'][string],
-  collateral: CollateralSource | undefined,
+  trustFor: TrustFor,
 ): NonNullable<Judge['challenge']> {
   const rule = ruleOf(options, accepted)
-  const { policy, clock } = options
   return (leaf, exported) => {
     const nonce = randomBytes(exporterBytes)
     const channel = exported(exporterBytes, exporterLabel, channelContext(nonce, leaf))
@@ -135,9 +129,13 @@ function challenger(
       contentType: challengeType,
       body: writeChallenge(nonce),
       maxAnswer: maxAnswerBytes,
-      judge(answer) {
-        const at = clock.now()
-        return withTrust(policy, collateral, at, trust => judgeAnswer(answer, { leaf, channel }, rule, trust, at))
+      async judge(answer) {
+        try {
+          const trust = await trustFor(leaf)
+          return judgeAnswer(answer, { leaf, channel }, rule, trust, options.clock.now())
+        } catch (error) {
+          return { accepted: false, reasons: [reasonOf(error)] }
+        }
       },
     }
   }
@@ -150,22 +148,6 @@ function ruleOf({ policy, own }: UpstreamOptions, accepted: Policy['peers'][stri
     dangerAcceptSynthetic: policy.dangerSyntheticRoot !== undefined,
     // Our own certificates are refused before a verdict is looked up, since there may be a new one with each call.
     refuse: { leafSha256s: [], mrenclave: own.mrenclave },
-  }
-}
-
-/** A finding by what is trusted at this time; without collateral, a refusal that says so. */
-function withTrust(
-  { dangerSyntheticRoot: root }: Policy,
-  collateral: CollateralSource | undefined,
-  at: number,
-  find: (trust: Trust) => Finding,
-): Finding {
-  try {
-    if (root) return find({ root, collateral: { kind: 'synthetic' } })
-    if (collateral) return find({ root: intelRoot(), collateral: collateral.collateral(at) })
-    throw new Fault('collateral-missing', 'the policy names no source of collateral')
-  } catch (error) {
-    return refuse(error instanceof Fault ? error.code : 'internal', "Intel's collateral", describe(error))
   }
 }
 

@@ -29,13 +29,13 @@ const malformed = 'collateral-malformed'
 const verify = (collateral: IntelCollateral, of = root) => verifyCollateral(collateral, of)
 
 t.test('genuine collateral comes back parsed, with everything that ends some day', async t => {
-  const { tcbInfo, qeIdentity, rootCrl, pckCrl, pckCa, dated } = verify(good)
+  const { tcbInfo, qeIdentity, rootCrl, pckCrl, pckCa, certificates, published } = verify(good)
   t.match(tcbInfo, { tee: 'sgx', evaluationDataNumber: 20 })
   t.match(qeIdentity, { tee: 'sgx', evaluationDataNumber: 21 })
   t.same([rootCrl.number, pckCrl.number], [5n, 5n])
   t.same(pckCa.der, ca)
   t.same(
-    dated.map(({ name }) => name),
+    [...certificates, ...published].map(({ name }) => name),
     [
       'root',
       'PCK CRL issuer',

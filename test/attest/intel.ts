@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { IntelCollateral } from '../../src/attest/evidence.ts'
 import { parseQuote, parseSgxQuote } from '../../src/attest/quote.ts'
-import { verifyQuote } from '../../src/attest/verify.ts'
+import { modelOf, verifyQuote } from '../../src/attest/verify.ts'
 import { toHex } from '../../src/base/bytes.ts'
 import type { SyntheticTeeOptions } from '../../src/demo/tee.ts'
 import { ecKeys, KeyUsageFlags, makeCertificate, names } from '../support/certificates.ts'
@@ -221,5 +221,33 @@ t.test('collateral for SGX says nothing about a TDX guest, nor the other way rou
   t.match(
     complaint(() => verify(quote, made.collateral, now, made.root)),
     'TCB info: for TEE tdx, the quote is of sgx',
+  )
+})
+
+t.test('past its next update only for as long as the caller says, and certificates never', async t => {
+  const verifyPast = (at: number, past: number, of = intel) =>
+    verifyQuote(parseSgxQuote(golden), of.collateral, at, of.root, past)
+  const late = nextUpdate + 5000
+  t.equal(
+    outcome(() => verifyPast(late, 4999)),
+    'collateral-outdated',
+  )
+  t.same(verifyPast(late, 5000).window, { from: issued + 2000, until: late })
+  const short = await makeIntel({ signing: { notAfter: new Date(nextUpdate) } })
+  const quote = parseSgxQuote(await makeTee({ platform: short.platform }).quote(data))
+  t.match(
+    complaint(() => verifyQuote(quote, short.collateral, late, short.root, month)),
+    'TCB signing certificate: not valid',
+  )
+})
+
+t.test('the model of a machine is that of a chain to the root, whatever else the quote is worth', async t => {
+  t.same(modelOf(parseQuote(golden), intel.root), { fmspc: '5f5f5f000000', ca: 'platform' })
+  const processor = await makeIntel({ ca: { name: 'SYNTHETIC SGX PCK Processor CA (not Intel)' } })
+  const quote = parseQuote(await makeTee({ platform: processor.platform }).quote(data))
+  t.same(modelOf(quote, processor.root), { fmspc: '5f5f5f000000', ca: 'processor' })
+  t.equal(
+    outcome(() => modelOf(quote, intel.root)),
+    'quote-unverified',
   )
 })

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { bindClaims } from '../../src/attest/bind.ts'
 import { readCertificate } from '../../src/attest/certificate.ts'
-import { judgePeer, type Trust } from '../../src/attest/peer.ts'
+import { judgePeer, needsOf, type Trust } from '../../src/attest/peer.ts'
 import type { PeerRule } from '../../src/attest/policy.ts'
 import { intelRoot } from '../../src/attest/root.ts'
 import { toHex } from '../../src/base/bytes.ts'
@@ -275,3 +275,32 @@ t.test(
     t.same(rulesOf(realPem('ratls-certs/intel-sgxsdk-cert.pem'), lax, intel, when), ['collateral-missing'])
   },
 )
+
+t.test(
+  'what judging takes: the model of a machine that the root vouches for, and what the peer brings along',
+  async t => {
+    const made = await makeIntel()
+    const tee = makeTee({ platform: made.platform })
+    const plain = needsOf(await makePeer({ tee }), made.root)
+    t.same(plain.model, { fmspc: '5f5f5f000000', ca: 'platform' })
+    t.equal(plain.stapled(), undefined)
+    t.throws(() => needsOf(Uint8Array.of(1), made.root), { code: 'certificate-malformed' })
+    const keys = ecKeys()
+    const bare = await makeCertificate({ name: 'peer', keys })
+    t.throws(() => needsOf(bare, made.root), { code: 'evidence-missing' })
+    const strange = await makeIntel()
+    const leaf = await makePeer({ tee })
+    t.throws(() => needsOf(leaf, strange.root), { code: 'quote-unverified' })
+  },
+)
+
+t.test('collateral past its next update counts for as long as the trust says', async t => {
+  const made = await makeIntel()
+  const leaf = await makePeer({ tee: makeTee({ platform: made.platform }) })
+  const late = nextUpdate + 1000
+  const judged = (pastNextUpdateMs?: number) =>
+    rulesOf(leaf, makeRule(), { root: made.root, collateral: [made.collateral], pastNextUpdateMs }, late)
+  t.same(judged(), ['collateral-outdated'])
+  t.same(judged(999), ['collateral-outdated'])
+  t.same(judged(1000), [])
+})

@@ -91,3 +91,13 @@ t.test('256 are kept where nothing is said', async t => {
   for (let i = 0; i < 300; i++) find({ collateralGeneration: i }, 10)
   t.equal(verdicts.size, 256)
 })
+
+t.test('a verdict that holds can be asked for without judging anybody', async t => {
+  const verdicts = new Verdicts<Verdict>()
+  t.equal(verdicts.known(key, 10), undefined)
+  verdicts.find(key, 10, () => ({ accepted: true, until: 100 }))
+  t.same(verdicts.known(key, 99), { accepted: true, until: 100 })
+  t.equal(verdicts.known(key, 100), undefined, 'it is over')
+  t.equal(verdicts.known(key, 9), undefined, 'it was not found yet')
+  t.equal(verdicts.known({ ...key, collateralGeneration: 2 }, 50), undefined)
+})

@@ -11,6 +11,7 @@ import { budget, overBudget, total } from '../../build/budget.ts'
 import { bundle, describeBundle } from '../../build/bundle.ts'
 import { broken } from '../../build/rules.ts'
 import { compatible, demo } from '../../src/config/policies.ts'
+import { builtAfter } from '../../src/version.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const made = await bundle({ root })
@@ -51,6 +52,23 @@ t.test('another folder gives the same bytes', async t => {
 t.test('the version is that of the tree', async t => {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   t.match(made.text, new RegExp(`\\bversion\\d*=\\(\\)=>"${version}"`))
+})
+
+t.test('so is the day before which it was not, or a later one that the build is given', async t => {
+  const of = (text: string): number => Number(/\bbuiltAfter\d*=\(\)=>(\d+(?:e\d+)?)/.exec(text)?.[1])
+  t.equal(of(made.text), builtAfter())
+  const given = async (seconds: string) => {
+    process.env['SOURCE_DATE_EPOCH'] = seconds
+    try {
+      return of((await bundle({ root })).text)
+    } finally {
+      delete process.env['SOURCE_DATE_EPOCH']
+    }
+  }
+  const later = builtAfter() / 1000 + 86_400
+  t.equal(await given(String(later)), later * 1000)
+  t.equal(await given('1'), builtAfter(), 'never an earlier one')
+  await t.rejects(given('today'), { message: /SOURCE_DATE_EPOCH/ })
 })
 
 t.test('the build writes just that', async t => {

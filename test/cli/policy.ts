@@ -87,7 +87,7 @@ const explained: [name: string, part: object, sentences: RegExp[]][] = [
           dangerAllowDebug: true,
         },
       },
-      collateral: { sources: [{ kind: 'directory', at: '/c' }], maxAgeSeconds: 60 },
+      collateral: { sources: [{ kind: 'directory', at: '/c' }], maxAgeSeconds: 60, evaluationDataNumber: 19 },
     },
     [
       /^It is for spiffe:\/\/c1\/ns\/shop\/svc\/cart alone; a start under another name fails\.$/m,
@@ -101,7 +101,8 @@ const explained: [name: string, part: object, sentences: RegExp[]][] = [
       /Only 1 known machine\(s\) count\./,
       /under one of 1 known policies\./,
       /Debug enclaves are accepted, DANGEROUSLY\./,
-      /comes from \/c and may be 60 s old\./,
+      /comes from directory \/c and may be 60 s old\./,
+      /^Its evaluation data is number 19\.$/m,
     ],
   ],
   [
@@ -109,9 +110,18 @@ const explained: [name: string, part: object, sentences: RegExp[]][] = [
     {
       upstream: attested,
       peers: { app: { enclaves: [{ mrenclave: hex }], tcb: { profile: 'dangerOutOfDate' } } },
-      collateral: { sources: [{ kind: 'directory', at: '/c' }] },
+      collateral: {
+        sources: [{ kind: 'directory', at: '/c' }, { kind: 'pcs' }, { kind: 'stapled' }],
+        update: 'early',
+        dangerPastNextUpdateSeconds: 172_800,
+      },
     },
-    [/out of date in any way, DANGEROUSLY\./, /may be 30 days old\./],
+    [
+      /out of date in any way, DANGEROUSLY\./,
+      /directory \/c, then pcs https:\/\/api\.trustedservices\.intel\.com, then the peer itself and holds for as long as it says\.$/m,
+      /^Its evaluation data is early\.$/m,
+      /used for 2 days after its next update, DANGEROUSLY/,
+    ],
   ],
   [
     'one with hardening for nothing',

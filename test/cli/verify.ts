@@ -3,14 +3,16 @@ import type { AddressInfo } from 'node:net'
 import { createServer as createPlain } from 'node:net'
 import { createServer, type TLSSocket, type TlsOptions } from 'node:tls'
 import t, { type Test } from 'tap'
-import { collateralFiles } from '../../src/attest/directory.ts'
 import type { QuoteSource } from '../../src/attest/evidence.ts'
-import { verifyPeer } from '../../src/cli/verify.ts'
+import { judgePeer } from '../../src/attest/peer.ts'
+import { acceptedBy } from '../../src/cli/subject.ts'
+import { trustFor, verifyPeer } from '../../src/cli/verify.ts'
+import { readPolicy } from '../../src/config/policy.ts'
 import { demoDebugFunction, demoFunction, demoStranger } from '../../src/demo/enclaves.ts'
 import { demoCredential } from '../../src/demo/function.ts'
 import { withKeyPem } from '../../src/identity/credential.ts'
 import { command } from '../support/cli.ts'
-import { makeIntel } from '../support/pki-intel.ts'
+import { realEvidenceMissing, realPath, realPem } from '../support/evidence.ts'
 
 /** A live peer with this enclave's evidence; counts what it hears. */
 async function peer(t: Test, source: QuoteSource, more: TlsOptions = {}) {
@@ -89,12 +91,35 @@ t.test('policies for hardware', async t => {
     return JSON.parse(text).reasons[0].rule
   }
   t.equal(await run({}), 'collateral-missing')
-  t.equal(await run({ sources: [{ kind: 'directory', at: `${folder}/none` }] }), 'collateral-missing')
-  const { collateral } = await makeIntel()
-  for (const [member, file] of Object.entries(collateralFiles)) {
-    writeFileSync(`${folder}/${file}`, collateral[member as keyof typeof collateralFiles])
+  t.equal(await run({ sources: [{ kind: 'directory', at: `${folder}/none` }] }), 'quote-unverified', 'asks for nothing')
+})
+
+t.test('a real peer, and where its collateral comes from', { skip: realEvidenceMissing }, async t => {
+  const when = Date.UTC(2025, 7, 20)
+  const leaf = realPem('ratls-certs/gramine-cert.pem')
+  const judge = async (collateral: object): Promise<string> => {
+    const upstream = { mode: 'attested', trust: 'measurement', freshness: 'none', accept: 'app' }
+    const enclaves = [{ mrenclave: '0866e7ca11b9f4efe4bf39b2607f4e1299f111920d96d95719080f01b62b7585' }]
+    const app = { enclaves, dangerAllowDebug: true, tcb: { profile: 'dangerOutOfDate' } }
+    const text = JSON.stringify({ version: 1, name: 'x', upstream, peers: { app }, collateral })
+    const policy = readPolicy(new TextEncoder().encode(text), 'x')
+    const trust = await trustFor(leaf, policy, () => when).catch(error => error.code)
+    if (typeof trust === 'string') return trust
+    const rule = {
+      ...acceptedBy(policy),
+      dangerAcceptSynthetic: false,
+      refuse: { leafSha256s: [], mrenclave: undefined },
+    }
+    return String(judgePeer(leaf, rule, trust, when).accepted)
   }
-  t.equal(await run({ sources: [{ kind: 'directory', at: folder }] }), 'collateral-unverified')
+  const at = realPath('sgx-v3-gramine-ratls-tagged-00606a')
+  t.equal(await judge({ sources: [{ kind: 'directory', at }] }), 'true')
+  t.equal(await judge({ sources: [{ kind: 'stapled' }, { kind: 'directory', at }] }), 'true', 'it brings none along')
+  t.equal(await judge({ sources: [{ kind: 'stapled' }] }), 'collateral-missing')
+  t.equal(
+    await judge({ sources: [{ kind: 'directory', at: realPath('sgx-v3-phala-00a067110000') }] }),
+    'collateral-missing',
+  )
 })
 
 t.test('an error of ours is no refusal', async t => {

@@ -48,19 +48,6 @@ const refused: [name: string, part: object, complaint: string | RegExp][] = [
   ['HTTP/2 only', { upstream: { mode: 'plaintext', protocol: 'h2' } }, /^\/upstream\/protocol/],
   ['ALPN', { upstream: { mode: 'plaintext', protocol: 'auto' } }, /^\/upstream\/protocol/],
   [
-    "Intel's own service as a source of collateral",
-    {
-      collateral: {
-        sources: [
-          { kind: 'directory', at: '/c' },
-          { kind: 'pcs', at: 'https://a' },
-        ],
-      },
-    },
-    '/collateral/sources/1/kind: want this version does only "directory", got "pcs"',
-  ],
-  ['a PCCS', { collateral: { sources: [{ kind: 'pccs', at: 'https://a' }] } }, /^\/collateral\/sources\/0\/kind/],
-  [
     'collateral for synthetic evidence',
     {
       name: 'demo',
@@ -69,7 +56,6 @@ const refused: [name: string, part: object, complaint: string | RegExp][] = [
     },
     /^\/collateral\/sources: want nothing, as there is no collateral for synthetic evidence/,
   ],
-  ['late collateral', { collateral: { dangerPastNextUpdateSeconds: 1 } }, /^\/collateral\/dangerPastNextUpdateSeconds/],
   ['spans', { observe: { otlp: 'https://a' } }, /^\/observe\/otlp/],
   ['sealed records', { observe: { sealTo: 'k' } }, /^\/observe\/sealTo/],
   [

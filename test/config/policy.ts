@@ -87,8 +87,18 @@ t.test('a platform that needs hardening is a weakness', async t => {
 t.test('where collateral comes from, and how old it may be', async t => {
   const collateral = '"collateral": { "sources": [{ "kind": "directory", "at": "/c" }], "maxAgeSeconds": 60 },'
   const policy = readPolicy(bytesOf(filled.replace('"peers"', `${collateral} "peers"`)), 'x')
-  t.same(policy.collateral, { directories: ['/c'], maxAgeMs: 60_000 })
-  t.same(readPolicy(bytesOf(filled), 'x').collateral, { directories: [], maxAgeMs: 2_592_000_000 })
+  t.same(policy.collateral, {
+    sources: [{ kind: 'directory', at: '/c' }],
+    evaluation: 'standard',
+    maxAgeMs: 60_000,
+    dangerPastNextUpdateMs: 0,
+  })
+  t.same(readPolicy(bytesOf(filled), 'x').collateral, {
+    sources: [],
+    evaluation: 'standard',
+    maxAgeMs: undefined,
+    dangerPastNextUpdateMs: 0,
+  })
 })
 
 t.test('a policy of an operator', async t => {

@@ -200,7 +200,7 @@ function rig(
       challenge(leaf, exported): JudgedChallenge {
         asking()
         asked.push({ leaf, exported: exported(32, 'label', Buffer.from('context')).toString('hex') })
-        return { ...challenge, judge: bytes => weigh(Buffer.from(bytes).toString('latin1')) }
+        return { ...challenge, judge: async bytes => weigh(Buffer.from(bytes).toString('latin1')) }
       },
     },
     refused: reasons => refused.push(reasons),

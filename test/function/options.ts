@@ -70,6 +70,11 @@ const bad: [name: string, options: object, message: RegExp][] = [
   ['a misspelt key', { clients: { enclaves: [{ mrEnclave: mrenclave }], collateral } }, /enclaves\/0: want/],
   ['an option that is none', { ...good, client: 1 }, /\/client: want no such key, got 1/],
   [
+    'collateral beyond its date',
+    { clients: { enclaves, collateral: { ...collateral, dangerPastNextUpdateSeconds: 60 } } },
+    /\/clients\/collateral: want sources and maxAgeSeconds alone/,
+  ],
+  [
     'no collateral',
     { clients: { enclaves } },
     /\/clients\/collateral\/sources: want a directory of Intel's collateral, got 0/,

@@ -48,6 +48,23 @@ t.test('with and without EDMM, nothing is found but that libraries have no hash 
   }
 })
 
+t.test('names are looked up only for a service that the policy names by one, and lint says so', async t => {
+  const rows: [at: string, want: boolean][] = [
+    ['https://pccs.example:8081', true],
+    ['https://10.0.0.7:8081', false],
+    ['https://[fd00::7]:8081', false],
+  ]
+  for (const [at, want] of rows) {
+    const policy = policyOf({ collateral: { sources: [{ kind: 'pccs', at }, { kind: 'stapled' }] } })
+    const manifest = manifestOf(render({ policy }))
+    t.equal(manifest.get('sys.enable_extra_runtime_domain_names_conf'), want, at)
+    t.equal(
+      lint(manifest).some(({ id }) => id === 'names-from-host'),
+      want,
+    )
+  }
+})
+
 t.test('the host sets exactly the variables that are read', async t => {
   t.same([...manifestOf(render()).passthrough].toSorted(), [...variables].toSorted())
 })

@@ -3,7 +3,7 @@ import t from 'tap'
 import { systemClock } from '../../src/base/clock.ts'
 import { Fault } from '../../src/base/errors.ts'
 import type { Credential } from '../../src/identity/credential.ts'
-import { asFault, at, dueAt, retryAfter, rotate, sleepUntil } from '../../src/identity/rotate.ts'
+import { asFault, at, dueAt, rotate, sleepUntil } from '../../src/identity/rotate.ts'
 import { eventually, FakeClock, hour, makeCredential, start } from '../support/identity.ts'
 
 interface Run {
@@ -86,14 +86,6 @@ t.test('failures are reported and tried again, slower each time, until one succe
   ])
   run.stop.abort()
   await run.done
-})
-
-t.test('the back-off ends at five minutes, and jitter takes up to half', async t => {
-  t.equal(retryAfter(1, 0), 1000)
-  t.equal(retryAfter(9, 0), 256_000)
-  t.equal(retryAfter(10, 0), 300_000)
-  t.equal(retryAfter(5000, 0), 300_000)
-  t.equal(retryAfter(1, 0.999), 501)
 })
 
 t.test('a credential that cannot be shown is a failure', async t => {

@@ -184,3 +184,26 @@ t.test('two of them do not meet in one registry', async t => {
   make().finished(summary)
   t.same(await samples(make(), 'postern_requests_total'), [])
 })
+
+t.test('collateral: when the first of it ends, what fails, who was asked; and how wrong the clock is', async t => {
+  let standing: { endsAt: number | undefined; failing: number } = { endsAt: undefined, failing: 1 }
+  let behind = 0
+  const metrics = make({ collateral: () => standing, clockBehind: () => behind })
+  const read = async (name: string) => samples(metrics, `postern_${name} `)
+  t.same(await read('collateral_next_update_timestamp_seconds'), ['0'], 'nothing is in force')
+  t.same(await read('collateral_failing'), ['1'])
+  t.same(await read('clock_behind_seconds'), ['0'])
+  standing = { endsAt: 1_800_000_000_000, failing: 0 }
+  behind = 1500
+  metrics.collateralAsked('pcs', 'newer')
+  metrics.collateralAsked('pcs', 'newer')
+  metrics.collateralAsked('stapled', 'failed')
+  t.same(await read('collateral_next_update_timestamp_seconds'), ['1800000000'])
+  t.same(await read('collateral_failing'), ['0'])
+  t.same(await read('clock_behind_seconds'), ['1.5'])
+  t.same(await samples(metrics, 'postern_collateral_requests_total'), [
+    '{source="pcs",outcome="newer"} 2',
+    '{source="stapled",outcome="failed"} 1',
+  ])
+  t.notMatch(await make().text(), /postern_collateral_(?:next|failing)/, 'where none is kept, nothing is told of it')
+})

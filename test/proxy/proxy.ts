@@ -5,10 +5,12 @@ import { join } from 'node:path'
 import { connect as tlsConnect } from 'node:tls'
 import t from 'tap'
 import type { QuoteSource } from '../../src/attest/evidence.ts'
+import { systemClock } from '../../src/base/clock.ts'
 import { decodeStat } from '../../src/demo/autoscaler.ts'
-import { demoProxy, demoStranger } from '../../src/demo/enclaves.ts'
+import { demoFunction, demoProxy, demoStranger } from '../../src/demo/enclaves.ts'
 import { demoCredential } from '../../src/demo/function.ts'
 import { chainPem } from '../../src/identity/credential.ts'
+import { makeRatlsCredential } from '../../src/identity/sources/self-signed.ts'
 import { startProxy } from '../../src/proxy/proxy.ts'
 import { FakeClock } from '../support/clock.ts'
 import { makeCredential } from '../support/identity.ts'
@@ -131,12 +133,16 @@ t.test('collateral that cannot be taken is told once, at the start, however many
     },
   })
   const told = () => lines().filter(line => line['message'] === 'collateral not taken')
-  t.match(told(), [{ generation: 0, reason: `collateral-missing: ${folder}: ENOENT` }])
+  const reason = `directory ${folder}: collateral-missing: ${folder}: ENOENT`
+  t.match(told(), [
+    { what: 'root-crl', reason },
+    { what: 'qe-identity', reason },
+  ])
   t.equal(messages()[0], 'Starting queue-proxy', 'and what runs is told before')
   await startDemoContainer(t, ports.user)
   for (let i = 0; i < 3; i++) t.match(await ask(ports.serving), { status: 502 })
   t.equal(messages().filter(message => message === 'container refused').length, 3)
-  t.equal(told().length, 1)
+  t.equal(told().length, 2)
 })
 
 t.test("Knative's mounted certificate is shown where it is mounted", async t => {
@@ -211,6 +217,44 @@ t.test('the autoscaler sees one window a second', async t => {
   clock.advance(1_000)
   const seen = await scrape()
   t.match(seen, { requestsPerSecond: 1, uptimeSeconds: 2 })
+})
+
+t.test('a clock below the day of the build is told, and nothing is judged by it', async t => {
+  const now = Date.now()
+  const behind = { ...systemClock, now: () => now - 400 * 86_400_000 }
+  const { ports, lines } = await startInside(t, { policy: 'demo', clock: behind, builtAfter: now })
+  t.match(
+    lines().find(({ message }) => message === 'the clock of the host is wrong'),
+    { severity: 'error', behindSeconds: 400 * 86_400 },
+  )
+  const container = await startDemoContainer(t, ports.user)
+  t.match(await ask(ports.tls, { tls: true }), { status: 200, body: 'hello' })
+  t.equal(container.received.length, 1, "the container's certificate, made now, holds")
+  const installed = lines().find(({ message }) => message === 'certificate installed')
+  t.ok(Number(installed?.['notAfter']) > now, 'and so does ours')
+  const line = lines()[0]?.['timestamp']
+  t.ok(Date.parse(String(line)) < now - 300 * 86_400_000, "lines carry the host's own time")
+})
+
+t.test('a clock that is set back revives no verdict and no certificate', async t => {
+  const now = Date.now()
+  let shift = 0
+  const clock = { ...systemClock, now: () => Date.now() + shift }
+  const { ports } = await startInside(t, { policy: 'demo', clock, builtAfter: now })
+  // A certificate that ended before the build: a clock of a year ago would take it.
+  const old = await makeRatlsCredential({
+    source: demoFunction(),
+    role: 'workload',
+    policyDigest: new Uint8Array(32),
+    service: undefined,
+    dnsNames: ['localhost'],
+    lifetimeMs: 86_400_000,
+    clock: { ...systemClock, now: () => now - 400 * 86_400_000 },
+  })
+  const container = await startContainer(t, ports.user, old)
+  shift = -400 * 86_400_000
+  t.match(await ask(ports.tls, { tls: true }), { status: 502 })
+  t.equal(container.received.length, 0)
 })
 
 t.test('a drain waits thirty quiet seconds, then a minute at most for tunnels', async t => {

@@ -65,6 +65,7 @@ export async function startRole(t: Test, text: string, secure: boolean): Promise
     policy,
     policyDigest: policyDigest(bytes),
     makeEngine: makeBytesEngine,
+    builtAfter: 0,
     clock: { ...systemClock, monotonic: () => systemClock.monotonic() + moved },
     version: 'test',
     write: line => lines.push(line),

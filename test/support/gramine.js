@@ -69,7 +69,8 @@ Socket.prototype.resetAndDestroy = function () {
 const { connect } = Socket.prototype
 Socket.prototype.connect = function (...args) {
   const first = Array.isArray(args[0]) ? args[0][0] : args[0]
-  if (typeof first === 'object' && first?.path !== undefined) return this.destroy(failure('ENOENT', 2, 'connect'))
+  // node:http says null where it means none.
+  if (typeof first === 'object' && typeof first?.path === 'string') return this.destroy(failure('ENOENT', 2, 'connect'))
   return connect.apply(this, args)
 }
 

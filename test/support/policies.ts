@@ -160,7 +160,7 @@ export const enclaveQuestions: fc.Arbitrary<Question> = claims.map(({ claims: sa
       evidence,
       {
         ...peersOf(peers['app']),
-        maxCollateralAgeMs: collateral.maxAgeSeconds * 1000,
+        maxCollateralAgeMs: (collateral.maxAgeSeconds ?? Number.POSITIVE_INFINITY) * 1000,
         dangerAcceptSynthetic: false,
         refuse: { leafSha256s: [], mrenclave: undefined },
       },

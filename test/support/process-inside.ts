@@ -50,6 +50,7 @@ export async function insideOptions(options: InsideOptions = {}) {
     policyDigest: digest,
     makeEngine: makeBytesEngine,
     clock: systemClock,
+    builtAfter: 0,
     version: '0.0.0-test',
     write: line => {
       stdout += line

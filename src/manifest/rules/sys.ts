@@ -61,7 +61,7 @@ export const sysRules: readonly Rule[] = [
   {
     id: 'names-from-host',
     severity: 'warning',
-    cure: 'sys.enable_extra_runtime_domain_names_conf = false; the container is on 127.0.0.1',
+    cure: 'sys.enable_extra_runtime_domain_names_conf = false, unless the policy has collateral fetched by name; the container is on 127.0.0.1',
     find: m =>
       when(m.get('sys.enable_extra_runtime_domain_names_conf') === true, 'resolv.conf and host name are the host’s'),
   },
