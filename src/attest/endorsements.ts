@@ -2,8 +2,7 @@
 // 2.23.133.5.4.2, fields in the order of Open Enclave's oe_sgx_endorsements_fields_t). All of it is signed by Intel, so it
 // is believed like any other; that it comes from the peer says nothing for it and nothing against it.
 
-import type { Cbor } from '../base/cbor.ts'
-import { decodeCbor, isTagged } from '../base/cbor.ts'
+import { type Cbor, decodeCbor, isTagged } from '../base/cbor.ts'
 import { tag } from '../base/der.ts'
 import { Fault } from '../base/errors.ts'
 import type { Certificate } from './certificate.ts'

@@ -42,8 +42,12 @@ export class Verdicts<T extends Verdict> {
 
   /** The verdict that holds at this time, if there is one. @param at milliseconds since the epoch */
   known(key: VerdictKey, at: number): T | undefined {
-    const kept = this.#kept.get(nameOf(key))
-    return kept && holds(kept, at) ? kept.verdict : undefined
+    const name = nameOf(key)
+    const kept = this.#kept.get(name)
+    if (!kept || !holds(kept, at)) return undefined
+    this.#kept.delete(name)
+    this.#kept.set(name, kept)
+    return kept.verdict
   }
 
   /** The verdict that holds at this time, or the one that `judge` finds now. @param at milliseconds since the epoch */

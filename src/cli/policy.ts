@@ -149,7 +149,7 @@ function peersSentences({ enclaves, tcb, platforms, policyDigests, dangerAllowDe
 
 function collateralSentences({ dangerSyntheticRoot, collateral }: Policy): string[] {
   if (dangerSyntheticRoot) return ['Evidence is SYNTHETIC: no hardware stands behind it.']
-  const { sources, evaluation, maxAgeMs, dangerPastNextUpdateMs } = collateral
+  const { sources, evaluation, maxAgeMs, dangerPastNextUpdateSeconds } = collateral
   if (sources.length === 0) return ['No collateral is named, so nobody is accepted.']
   const from = sources.map(source => (source.kind === 'stapled' ? 'the peer itself' : `${source.kind} ${source.at}`))
   const age = maxAgeMs === undefined ? 'holds for as long as it says' : `may be ${days(maxAgeMs)} old`
@@ -158,9 +158,9 @@ function collateralSentences({ dangerSyntheticRoot, collateral }: Policy): strin
     ...(evaluation === 'standard'
       ? []
       : [`Its evaluation data is ${evaluation === 'early' ? 'early' : `number ${evaluation}`}.`]),
-    ...(dangerPastNextUpdateMs > 0
+    ...(dangerPastNextUpdateSeconds > 0
       ? [
-          `Collateral is used for ${days(dangerPastNextUpdateMs)} after its next update, DANGEROUSLY: revocations are missed.`,
+          `Collateral is used for ${days(dangerPastNextUpdateSeconds * 1000)} after its next update, DANGEROUSLY: revocations are missed.`,
         ]
       : []),
   ]

@@ -37,7 +37,8 @@ export function verifyQuoteFile({ values }: Parsed, io: Io): number {
   try {
     const subject = readSubject(bytes)
     const collateral: Collateral = folder === undefined ? { kind: 'synthetic' } : readCollateral(folder)
-    claims = verifyQuote(parseQuote(subject.quote), collateral, at, root, policy?.collateral.dangerPastNextUpdateMs)
+    const pastNextUpdateMs = (policy?.collateral.dangerPastNextUpdateSeconds ?? 0) * 1000
+    claims = verifyQuote(parseQuote(subject.quote), collateral, at, root, pastNextUpdateMs)
     const facts = factsOf(subject, claims)
     const judgement = rule && judge(claims, facts, rule, at)
     if (judgement?.accepted === false) reasons = judgement.reasons

@@ -45,7 +45,10 @@ export async function verifyPeer({ positionals, values }: Parsed, io: Io): Promi
   }
 }
 
-/** What a policy judges a peer by. @throws Fault where collateral cannot be had, or where the peer names no machine that it could be for */
+/**
+ * What a policy judges a peer by.
+ * @throws Fault where collateral cannot be had, or where the peer names no machine that it could be for
+ */
 export async function trustFor(
   leaf: Uint8Array,
   { dangerSyntheticRoot, collateral }: Policy,
@@ -62,7 +65,7 @@ export async function trustFor(
   return {
     root,
     collateral: await store.provide(model, mayStaple ? stapled() : undefined),
-    pastNextUpdateMs: collateral.dangerPastNextUpdateMs,
+    pastNextUpdateMs: collateral.dangerPastNextUpdateSeconds * 1000,
   }
 }
 

@@ -29,8 +29,8 @@ export interface CollateralRules {
   readonly evaluation: 'standard' | 'early' | number
   /** Undefined: as old as it says itself. */
   readonly maxAgeMs: number | undefined
-  /** How long it is used after its next update. */
-  readonly dangerPastNextUpdateMs: number
+  /** How long it is used after its next update; named as in the policy, since the first log line names it. */
+  readonly dangerPastNextUpdateSeconds: number
 }
 
 /** @param root DER of the trust anchor */
@@ -40,7 +40,7 @@ export function openStore(
   clock: FloorClock,
   report: (news: News) => void,
 ): CollateralStore {
-  const { evaluation, maxAgeMs, dangerPastNextUpdateMs: pastNextUpdateMs } = rules
+  const { evaluation, maxAgeMs, dangerPastNextUpdateSeconds } = rules
   return new CollateralStore({
     root,
     // What peers bring along comes with them.
@@ -50,7 +50,7 @@ export function openStore(
       return [serviceSource({ ...rule, evaluation, clock })]
     }),
     clock,
-    pastNextUpdateMs,
+    pastNextUpdateMs: dangerPastNextUpdateSeconds * 1000,
     maxAgeMs,
     evaluationDataNumber: typeof evaluation === 'number' ? evaluation : undefined,
     report,

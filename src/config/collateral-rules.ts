@@ -32,7 +32,7 @@ export function collateralOf(collateral: Collateral, complaints: Complaint[]): C
     sources: sources.map((source, i) => sourceOf(source, `/collateral/sources/${i}`, complaints)),
     evaluation: evaluationDataNumber ?? update,
     maxAgeMs: maxAgeSeconds === null ? undefined : maxAgeSeconds * 1000,
-    dangerPastNextUpdateMs: dangerPastNextUpdateSeconds * 1000,
+    dangerPastNextUpdateSeconds,
   }
 }
 

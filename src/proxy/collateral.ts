@@ -66,7 +66,7 @@ export function trustIn(
     return {
       root,
       collateral: await store.provide(model, stapling ? stapled() : undefined),
-      pastNextUpdateMs: collateral.dangerPastNextUpdateMs,
+      pastNextUpdateMs: collateral.dangerPastNextUpdateSeconds * 1000,
     }
   }
 }

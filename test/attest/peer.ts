@@ -3,8 +3,10 @@ import fc from 'fast-check'
 import t from 'tap'
 import { bindClaims } from '../../src/attest/bind.ts'
 import { readCertificate } from '../../src/attest/certificate.ts'
+import { endorsementsOid } from '../../src/attest/endorsements.ts'
 import { judgePeer, needsOf, type Trust } from '../../src/attest/peer.ts'
 import type { PeerRule } from '../../src/attest/policy.ts'
+import { evidenceExtensions } from '../../src/attest/ratls.ts'
 import { intelRoot } from '../../src/attest/root.ts'
 import { toHex } from '../../src/base/bytes.ts'
 import { encodeCbor } from '../../src/base/cbor.ts'
@@ -284,6 +286,26 @@ t.test(
     const plain = needsOf(await makePeer({ tee }), made.root)
     t.same(plain.model, { fmspc: '5f5f5f000000', ca: 'platform' })
     t.equal(plain.stapled(), undefined)
+    const { tcbInfo, tcbInfoIssuerChain, pckCrl, rootCaCrl, pckCrlIssuerChain, qeIdentity, qeIdentityIssuerChain } =
+      made.collateral
+    const fields = [
+      1,
+      tcbInfo,
+      tcbInfoIssuerChain,
+      pckCrl,
+      rootCaCrl,
+      pckCrlIssuerChain,
+      qeIdentity,
+      qeIdentityIssuerChain,
+    ]
+    const own = ecKeys()
+    const claims = makeClaims(own)
+    const evidence = evidenceExtensions({ quote: await tee.quote(bindClaims(claims)), claims })
+    const staple = { oid: endorsementsOid, value: encodeCbor({ tag: 60_000, value: fields }) }
+    const bringing = await makeCertificate({ name: 'peer', keys: own, extensions: [...evidence, staple] })
+    const stapled = needsOf(bringing, made.root).stapled()
+    t.same(stapled, made.collateral)
+    t.same(rulesOf(bringing, makeRule(), { root: made.root, collateral: stapled ?? [] }, now), [])
     t.throws(() => needsOf(Uint8Array.of(1), made.root), { code: 'certificate-malformed' })
     const keys = ecKeys()
     const bare = await makeCertificate({ name: 'peer', keys })

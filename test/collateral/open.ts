@@ -9,7 +9,12 @@ import { makeWorld } from '../support/collateral-world.ts'
 import { LabClock } from '../support/lab-clock.ts'
 import { fmspc, issued, makeIntel, now } from '../support/pki-intel.ts'
 
-const common: CollateralRules = { sources: [], evaluation: 'standard', maxAgeMs: undefined, dangerPastNextUpdateMs: 0 }
+const common: CollateralRules = {
+  sources: [],
+  evaluation: 'standard',
+  maxAgeMs: undefined,
+  dangerPastNextUpdateSeconds: 0,
+}
 const model = { fmspc, ca: 'platform' } as const
 
 t.test('services and directories, in the order of the policy', async t => {

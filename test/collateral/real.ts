@@ -48,7 +48,7 @@ t.test('real collateral', { skip: realEvidenceMissing }, async t => {
             sources: [{ kind, at: service.url, rootCrlAt }],
             evaluation: 'standard',
             maxAgeMs: undefined,
-            dangerPastNextUpdateMs: 0,
+            dangerPastNextUpdateSeconds: 0,
           },
           intelRoot(),
           floorClock(new LabClock(at), 0),

@@ -215,6 +215,15 @@ for (const [name, says, code, message] of bad) {
   })
 }
 
+t.test('what is over never comes into force, and the next source is asked', async t => {
+  const stale = toldSource('pccs x', from(start - 40 * day))
+  const good = toldSource('pcs y', from())
+  const { store, news } = storeTest(world, [stale, good], start)
+  t.equal((await store.provide(model)).tcbInfo, edition().tcbInfo(fmspc))
+  const taken = news.flatMap(each => (each.news === 'in-force' && each.what !== 'root-crl' ? [each.source] : []))
+  t.same(taken, ['pcs y', 'pcs y', 'pcs y'])
+})
+
 t.test('without a source that could be asked', async t => {
   const { store, told } = storeTest(world, [], start)
   store.start()

@@ -39,13 +39,13 @@ t.test('each kind has what it needs, and Intel and Azure an address of their own
     ],
     evaluation: 'standard',
     maxAgeMs: undefined,
-    dangerPastNextUpdateMs: 0,
+    dangerPastNextUpdateSeconds: 0,
   })
 })
 
 t.test('dates and evaluation data', async t => {
   const { rules } = judged({ update: 'early', maxAgeSeconds: 60, dangerPastNextUpdateSeconds: 90 })
-  t.match(rules, { evaluation: 'early', maxAgeMs: 60_000, dangerPastNextUpdateMs: 90_000 })
+  t.match(rules, { evaluation: 'early', maxAgeMs: 60_000, dangerPastNextUpdateSeconds: 90 })
   t.equal(judged({ evaluationDataNumber: 18 }).rules.evaluation, 18)
 })
 
@@ -92,5 +92,5 @@ t.test('collateral past its next update is a danger, by name', async t => {
     })
   const of = (seconds: number) => dangers(readPolicy(new TextEncoder().encode(text(seconds)), 'x'))
   t.same(of(0), [])
-  t.same(of(1), ['collateral.dangerPastNextUpdateMs'])
+  t.same(of(1), ['collateral.dangerPastNextUpdateSeconds'])
 })

@@ -91,13 +91,13 @@ t.test('where collateral comes from, and how old it may be', async t => {
     sources: [{ kind: 'directory', at: '/c' }],
     evaluation: 'standard',
     maxAgeMs: 60_000,
-    dangerPastNextUpdateMs: 0,
+    dangerPastNextUpdateSeconds: 0,
   })
   t.same(readPolicy(bytesOf(filled), 'x').collateral, {
     sources: [],
     evaluation: 'standard',
     maxAgeMs: undefined,
-    dangerPastNextUpdateMs: 0,
+    dangerPastNextUpdateSeconds: 0,
   })
 })
 
