@@ -2,7 +2,7 @@
 // schema, keys once, no aliases beyond what a person writes.
 
 import { createTwoFilesPatch } from 'diff'
-import { parseAllDocuments, stringify } from 'yaml'
+import { type Document, parseAllDocuments, stringify } from 'yaml'
 import { Fault } from '../base/errors.ts'
 import { type Json, readJson } from '../config/json.ts'
 
@@ -19,9 +19,18 @@ export function readYaml(bytes: Uint8Array, from: string): readonly Json[] {
     .map(document => {
       const [error] = document.errors
       if (error) throw new Fault('usage', `${from}: ${error.message.split('\n')[0]}`)
-      return plain(document.toJS({ maxAliasCount: maxAliases }), from)
+      return plain(expanded(document, from), from)
     })
     .filter(value => value !== null)
+}
+
+/** @throws Fault 'usage' where aliases make much out of little */
+function expanded(document: Document.Parsed, from: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: maxAliases })
+  } catch (error) {
+    throw new Fault('usage', `${from}: ${error instanceof Error ? error.message : 'no YAML'}`)
+  }
 }
 
 /** Through the strict reader, so that a file and a review give the same trees. */

@@ -37,7 +37,7 @@ export interface InjectorOptions {
 export interface RunningInjector {
   readonly port: number
   readonly sidePort: number
-  /** Fails readiness for as long as it takes Kubernetes to notice, then ends. */
+  /** Fails readiness for as long as it takes Kubernetes to notice, then ends. Once; later calls wait for the first. */
   drain(quietMs?: number): Promise<void>
 }
 
@@ -93,17 +93,15 @@ export async function startInjector(given: InjectorOptions): Promise<RunningInje
     await keeper.ready(given.patienceMs ?? defaultPatienceMs)
     const port = await listen(review.server, given.port)
     log.info('Serving', { port, sidePort, platform: options.platform })
-    return {
-      port,
-      sidePort,
-      drain: async (quietMs = defaultQuietMs) => {
-        draining = true
-        await new Promise<void>(resolve => clock.after(quietMs, resolve))
-        await closed(review.server)
-        await keeper.stop()
-        await closed(side)
-      },
+    const end = async (quietMs: number): Promise<void> => {
+      draining = true
+      await new Promise<void>(resolve => clock.after(quietMs, resolve))
+      await closed(review.server)
+      await keeper.stop()
+      await closed(side)
     }
+    let ended: Promise<void> | undefined
+    return { port, sidePort, drain: (quietMs = defaultQuietMs) => (ended ??= end(quietMs)) }
   } catch (error) {
     await keeper.stop()
     side.close()
