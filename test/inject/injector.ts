@@ -1,34 +1,20 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, rename, symlink, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { Agent, request } from 'node:https'
 import { join } from 'node:path'
 import { connect, type TLSSocket } from 'node:tls'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../src/base/clock.ts'
-import { chainPem } from '../../src/identity/credential.ts'
 import { type InjectorOptions, startInjector } from '../../src/inject/injector.ts'
-import { makeCredential } from '../support/identity.ts'
+import { mountPair, prepareMount } from '../support/mounted.ts'
 import { options, pod, reviewBytes } from '../support/pods.ts'
 import { ask, until } from '../support/process.ts'
 import { freePort } from '../support/sockets.ts'
 
-/** A pair as the kubelet mounts it: a folder of its own, and a link that is swapped to it. */
-async function mountPair(folder: string, generation: string, lifeMs = 3_600_000): Promise<string> {
-  const now = Date.now()
-  const credential = await makeCredential({ notBefore: now - 60_000, notAfter: now + lifeMs }, 'file')
-  const fresh = join(folder, `..${generation}`)
-  await mkdir(fresh)
-  await writeFile(join(fresh, 'tls.crt'), chainPem(credential.chain))
-  await writeFile(join(fresh, 'tls.key'), credential.key.export({ type: 'pkcs8', format: 'pem' }))
-  await symlink(`..${generation}`, join(folder, '..next'))
-  await rename(join(folder, '..next'), join(folder, '..data'))
-  return createHash('sha256').update(credential.chain[0]).digest('hex')
-}
-
 async function certificates(t: Test): Promise<string> {
   const folder = t.testdir({})
-  for (const name of ['tls.crt', 'tls.key']) await symlink(`..data/${name}`, join(folder, name))
+  await prepareMount(folder)
   return folder
 }
 
