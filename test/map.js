@@ -33,6 +33,6 @@ const special = {
 }
 
 // The benchmark is measured by what it finds, not by lines.
-const free = /^test\/(e2e|bench)\//
+const free = /^test\/(e2e|bench|deploy)\//
 
 export default test => special[test] ?? (free.test(test) ? [] : test.replace(/^test/, 'src'))
