@@ -33,6 +33,6 @@ const special = {
 }
 
 // The benchmark is measured by what it finds, not by lines.
-const free = /^test\/(e2e|bench|deploy)\//
+const free = /^test\/(e2e|bench|deploy|docs)\//
 
 export default test => special[test] ?? (free.test(test) ? [] : test.replace(/^test/, 'src'))
