@@ -1,6 +1,19 @@
+import fc from 'fast-check'
 import t from 'tap'
+import { Fault } from '../../src/base/errors.ts'
 import { answerReview, maxReviewBytes } from '../../src/inject/review.ts'
-import { apply, options, pod, proxyOf, review, reviewBytes } from '../support/pods.ts'
+import {
+  apply,
+  everyPlatform,
+  options,
+  pod,
+  proxyOf,
+  renderedMissing,
+  renderedPods,
+  review,
+  reviewBytes,
+  type Tree,
+} from '../support/pods.ts'
 
 const uid = '705ab4f5-6393-11e8-b7cc-42010a800002'
 
@@ -79,4 +92,69 @@ t.test('a message of a client is not repeated at length', async t => {
   t.throws(() => answerReview(reviewBytes(pod(), { operation: 'x'.repeat(10_000) }), options()), {
     message: /^.{1,160}$/,
   })
+})
+
+t.test("reviews of the controller's own pods, on every platform", { skip: renderedMissing }, async t => {
+  for (const [scenario, given] of renderedPods()) {
+    for (const [platform, to] of everyPlatform) {
+      const { response } = JSON.parse(answerReview(reviewBytes(given), to).body)
+      t.match(response, { uid, allowed: true, patchType: 'JSONPatch' }, `${scenario}, ${platform}`)
+      const applied = apply(given, JSON.parse(Buffer.from(response.patch, 'base64').toString()))
+      t.equal(answerReview(reviewBytes(applied as never), to).outcome, 'unchanged')
+    }
+  }
+})
+
+t.test('whatever is done to a review, it is answered or refused, and nothing else', async t => {
+  const whole = reviewBytes(pod({ annotations: { 'postern/epc': '256Mi' } }))
+  const cut = fc.record({ at: fc.nat(whole.length - 1), drop: fc.nat(40), put: fc.uint8Array({ maxLength: 20 }) })
+  const seen = new Set<string>()
+  const outcome = (bytes: Uint8Array): string => {
+    try {
+      return answerReview(bytes, options()).outcome
+    } catch (error) {
+      if (error instanceof Fault) return error.code
+      throw error
+    }
+  }
+  fc.assert(
+    fc.property(cut, ({ at, drop, put }) => {
+      seen.add(outcome(Buffer.concat([whole.subarray(0, at), put, whole.subarray(at + drop)])))
+    }),
+    { numRuns: 500 },
+  )
+  t.same(
+    [...seen].filter(each => !['patched', 'skipped', 'denied', 'review-malformed'].includes(each)),
+    [],
+  )
+})
+
+t.test('a value of any type in any place of a pod is answered or refused', async () => {
+  const places = [
+    ['metadata'],
+    ['spec'],
+    ...['labels', 'annotations'].map(key => ['metadata', key]),
+    ...['containers', 'volumes', 'securityContext'].map(key => ['spec', key]),
+  ]
+  const inContainer = ['resources', 'securityContext', 'volumeMounts', 'name', 'env'].map(key => [
+    'spec',
+    'containers',
+    '1',
+    key,
+  ])
+  const inLimits = ['limits', 'requests'].map(key => ['spec', 'containers', '1', 'resources', key])
+  const place = fc.constantFrom(...places, ...inContainer, ...inLimits)
+  fc.assert(
+    fc.property(place, fc.jsonValue({ maxDepth: 3 }), (path, value) => {
+      const tree: Tree = JSON.parse(JSON.stringify(pod()))
+      const last = path.at(-1) ?? ''
+      path.slice(0, -1).reduce((object, key) => object[key], tree)[last] = value
+      try {
+        answerReview(reviewBytes(tree), options({ supplementalGroups: [7], policy: { configMap: 'p' } }))
+      } catch (error) {
+        if (!(error instanceof Fault)) throw error
+      }
+    }),
+    { numRuns: 500 },
+  )
 })
