@@ -4,20 +4,17 @@ import { readFileSync } from 'node:fs'
 import { systemClock } from './base/clock.ts'
 import { Fault } from './base/errors.ts'
 import { type Parsed, parseCommand, type Verb } from './cli/args.ts'
-import type { Io } from './cli/io.ts'
+import { injectVerb } from './cli/inject-verb.ts'
 import { evidenceVerbs } from './cli/verbs.ts'
 import { loadPolicy } from './config/policy.ts'
 import type { MakeEngine } from './engine/engine.ts'
-import type { RunningInjector } from './inject/injector.ts'
-import { finish, leaveOnSignal, runProcess, runProxy, startUp } from './process.ts'
+import { finish, runProcess, runProxy, startUp } from './process.ts'
 import { version } from './version.ts'
 
 const engines = ['bytes', 'bytes-streams', 'undici'] as const
 type EngineName = (typeof engines)[number]
 const engineHelp =
   "bytes (the default); bytes-streams, which keeps to Node's documented API and costs more; undici, to compare with"
-
-const injectDefaults = { certificates: '/etc/postern/tls', port: 8443, sidePort: 8080 } as const
 
 const verbs: readonly Verb[] = [
   {
@@ -44,24 +41,7 @@ const verbs: readonly Verb[] = [
       { name: 'json', help: 'print the tour as JSON' },
     ],
   },
-  {
-    name: 'inject',
-    summary: 'run the admission webhook that gives queue-proxies their enclave device; or say what it would do',
-    usage:
-      '--config FILE [--certificates DIR] [--port N] [--side-port N] | --dry-run [--config FILE] [--json] < POD.yaml',
-    flags: [
-      { name: 'config', value: 'FILE', help: 'platform, bounds and mounts, JSON (src/config/inject.schema.json)' },
-      {
-        name: 'certificates',
-        value: 'DIR',
-        help: `folder with tls.crt and tls.key (default ${injectDefaults.certificates})`,
-      },
-      { name: 'port', value: 'N', help: `for the API server, HTTPS (default ${injectDefaults.port})` },
-      { name: 'side-port', value: 'N', help: `for probes and metrics, HTTP (default ${injectDefaults.sidePort})` },
-      { name: 'dry-run', help: 'read pods from standard input, print them as injected and the difference' },
-      { name: 'json', help: 'with --dry-run: print the outcomes and patches as JSON' },
-    ],
-  },
+  injectVerb,
   ...evidenceVerbs,
 ]
 
@@ -109,30 +89,6 @@ async function demo({ values }: Parsed): Promise<void> {
   finish()
 }
 
-async function inject(command: Parsed): Promise<void> {
-  const { values } = command
-  const { dryRun, injectOptions, port } = await import('./cli/inject.ts')
-  if (values['dry-run'] === true) {
-    process.exitCode = dryRun(command, readFileSync(0), io)
-    return
-  }
-  if (values['config'] === undefined) {
-    throw new Fault('usage', 'postern inject: --config FILE is missing; see postern inject --help')
-  }
-  let running: RunningInjector | undefined
-  leaveOnSignal(() => running?.drain())
-  const { startInjector } = await import('./inject/injector.ts')
-  running = await startInjector({
-    options: injectOptions(command, io),
-    certificates: String(values['certificates'] ?? injectDefaults.certificates),
-    port: port(values, 'port', injectDefaults.port),
-    sidePort: port(values, 'side-port', injectDefaults.sidePort),
-    version: version(),
-    clock: systemClock,
-    write: line => process.stdout.write(line),
-  })
-}
-
 async function main(): Promise<void> {
   const command = parseCommand(process.argv.slice(2), verbs)
   if ('text' in command) process.stdout.write(command.text)
@@ -141,16 +97,14 @@ async function main(): Promise<void> {
 }
 
 async function run(command: Parsed): Promise<void> {
-  const role = { proxy, demo, inject }[command.verb]
-  if (role) return role(command)
+  if (command.verb === injectVerb.name) return (await import('./inject-role.ts')).runInject(command)
   const verb = evidenceVerbs.find(each => each.name === command.verb)
-  process.exitCode = await verb?.run(command, io)
-}
-
-const io: Io = {
-  readFile: path => readFileSync(path),
-  write: text => process.stdout.write(text),
-  now: () => systemClock.now(),
+  if (!verb) return command.verb === 'proxy' ? proxy(command) : demo(command)
+  process.exitCode = await verb.run(command, {
+    readFile: path => readFileSync(path),
+    write: text => process.stdout.write(text),
+    now: () => systemClock.now(),
+  })
 }
 
 runProcess(main)

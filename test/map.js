@@ -5,7 +5,7 @@ const special = {
   'test/attest/intel.ts': ['src/attest/verify.ts', 'src/attest/collateral.ts'],
   'test/attest/real.ts': ['src/attest/verify.ts'],
   'test/attest/libraries.ts': ['src/attest/verify.ts'],
-  'test/main.ts': ['src/main.ts', 'src/process.ts', 'src/version.ts'],
+  'test/main.ts': ['src/main.ts', 'src/inject-role.ts', 'src/cli/inject-verb.ts', 'src/process.ts', 'src/version.ts'],
   'test/enclave.ts': ['src/enclave.ts', 'src/enclave-role.ts'],
   'test/build/bundle.ts': ['build/bundle.ts', 'build/budget.ts'],
   'test/build/gramine.ts': [],

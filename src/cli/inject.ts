@@ -11,10 +11,15 @@ import type { Io } from './io.ts'
 import { readFile } from './subject.ts'
 import { difference, readYaml, writeYaml } from './yaml.ts'
 
+/** What a dry run touches of the world. */
+export interface Printing extends Pick<Io, 'readFile'> {
+  readonly write: (text: string) => unknown
+}
+
 const plainOptions = Buffer.from('{ "version": 1, "platform": "intel" }')
 
 /** The options that `--config` names; for a dry run those of a cluster with Intel's plugin where it names none. */
-export function injectOptions({ values }: Parsed, io: Io): InjectOptions {
+export function injectOptions({ values }: Parsed, io: Pick<Io, 'readFile'>): InjectOptions {
   const file = values['config']
   if (typeof file === 'string') return readInjectOptions(readFile(file, io), file)
   return readInjectOptions(plainOptions, 'of a dry run')
@@ -33,7 +38,7 @@ export function port(values: Parsed['values'], name: string, otherwise: number):
  * @returns 0, or 1 where a pod would be denied
  * @throws Fault 'usage', 'options-invalid', 'review-malformed'
  */
-export function dryRun(parsed: Parsed, input: Uint8Array, io: Io): number {
+export function dryRun(parsed: Parsed, input: Uint8Array, io: Printing): number {
   const options = injectOptions(parsed, io)
   const pods = readYaml(input, 'standard input').flatMap(podsOf)
   if (pods.length === 0) throw new Fault('usage', 'postern inject --dry-run: want a pod on standard input, got nothing')

@@ -13,7 +13,6 @@ function run(input: unknown, values: Parsed['values'] = {}): { code: number; tex
     write: (more: string) => {
       text += more
     },
-    now: () => 0,
   }
   const bytes = Buffer.from(typeof input === 'string' ? input : JSON.stringify(input))
   return { code: dryRun({ verb: 'inject', values, positionals: [] }, bytes, io), text }
