@@ -28,10 +28,14 @@ export const kubectlMissing =
 /** Why no chart is rendered; false where Helm is installed. */
 export const helmMissing = !found('helm', ['version']) && 'SKIPPED: helm is not installed, so the chart is not rendered'
 
+/** Why nothing is validated; false where kubectl-validate is installed. */
+export const validatorMissing =
+  !found('kubectl-validate', ['--help']) && 'SKIPPED: kubectl-validate is not installed, so no schema is consulted'
+
 /** @throws Error with what the command said */
 export function output(command: string, args: readonly string[]): string {
   const { status, stdout, stderr } = spawnSync(command, args, { cwd: repository, encoding: 'utf8' })
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${stderr}`)
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${stderr}${stdout}`)
   return stdout
 }
 
