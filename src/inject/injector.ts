@@ -50,7 +50,7 @@ export async function startInjector(given: InjectorOptions): Promise<RunningInje
   const { options, clock, version } = given
   const log = makeLog({ level: 'info', common: { version }, clock, write: given.write, format })
   const metrics = makeInjectionMetrics({ version, platform: options.platform })
-  let draining = false
+  let phase: 'starting' | 'serving' | 'draining' = 'starting'
 
   const review = reviewServer(bytes => {
     const began = performance.now()
@@ -80,7 +80,7 @@ export async function startInjector(given: InjectorOptions): Promise<RunningInje
     if (standing.phase === 'ready') withKeyPem(standing.credential, pem => review.show(pem))
     else if (standing.phase === 'expired') review.refuse()
   })
-  const ready = (): boolean => !draining && 'credential' in keeper.standing
+  const ready = (): boolean => phase === 'serving' && 'credential' in keeper.standing
   const side = sideServer(
     { path: '/healthz', answer: () => plain(200, 'ok\n') },
     { path: '/readyz', answer: () => (ready() ? plain(200, 'ok\n') : plain(503, 'not ready\n')) },
@@ -92,9 +92,10 @@ export async function startInjector(given: InjectorOptions): Promise<RunningInje
     keeper.start()
     await keeper.ready(given.patienceMs ?? defaultPatienceMs)
     const port = await listen(review.server, given.port)
+    phase = 'serving'
     log.info('Serving', { port, sidePort, platform: options.platform })
     const end = async (quietMs: number): Promise<void> => {
-      draining = true
+      phase = 'draining'
       await new Promise<void>(resolve => clock.after(quietMs, resolve))
       await closed(review.server)
       await keeper.stop()

@@ -5,11 +5,17 @@ import { bytesOf, quantity } from '../base/quantity.ts'
 import { nearest } from '../config/env.ts'
 import type { InjectOptions } from '../config/inject-shape.ts'
 import type { Json, JsonObject } from '../config/json.ts'
+import { show } from '../config/shape.ts'
 
 export const prefix = 'postern/'
 
 const names = ['inject', 'epc', 'memory', 'policy', 'aesm-containers'] as const
 type Name = (typeof names)[number]
+
+/** Enough for whoever has to act; a pod may have thousands of annotations. */
+const mostReasons = 20
+/** Kubernetes takes no longer name. */
+const longestKey = prefix.length + 63
 
 export interface Settings {
   /** False where the service opted out. */
@@ -35,17 +41,15 @@ export function readOverrides(
   reasons: string[],
 ): Settings {
   const refuse = (name: string, want: string, got: Json): void => {
-    reasons.push(`annotation ${prefix}${name}: want ${want}, got ${JSON.stringify(got)}`)
+    reasons.push(`annotation ${prefix}${name}: want ${want}, got ${show(got)}`)
   }
   const asked = new Map<Name, string>()
   for (const [key, value] of Object.entries(annotations)) {
     if (!key.startsWith(prefix)) continue
+    if (reasons.length === mostReasons) break
     const name = names.find(each => prefix + each === key)
-    if (name === undefined) {
-      reasons.push(
-        `annotation ${key}: not known; did you mean ${prefix}${nearest(key.slice(prefix.length), names).name}?`,
-      )
-    } else if (typeof value === 'string') asked.set(name, value)
+    if (name === undefined) reasons.push(`annotation ${unknown(key)}`)
+    else if (typeof value === 'string') asked.set(name, value)
     else refuse(name, 'a string', value)
   }
   const bounded = (name: 'epc' | 'memory'): bigint => {
@@ -83,4 +87,9 @@ export function readOverrides(
     }
     return wanted
   }
+}
+
+function unknown(key: string): string {
+  if (key.length > longestKey) return `${key.slice(0, longestKey)}…: not known`
+  return `${key}: not known; did you mean ${prefix}${nearest(key.slice(prefix.length), names).name}?`
 }

@@ -71,3 +71,10 @@ for (const [name, annotations, changes, reason] of refused) {
 t.test('every reason at once', async t => {
   t.equal(read({ 'postern/epc': 'x', 'postern/memory': 'y', 'postern/z': 'z' }).reasons.length, 3)
 })
+
+t.test('what somebody writes at length is not repeated at length', async t => {
+  t.match(read({ 'postern/epc': 'x'.repeat(10_000) }).reasons, [/^.{1,200}$/])
+  t.match(read({ [`postern/${'x'.repeat(1_000_000)}`]: '' }).reasons, [/^annotation postern\/x{63}…: not known$/])
+  const many = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`postern/x${i}`, '']))
+  t.equal(read(many).reasons.length, 20)
+})
