@@ -20,9 +20,14 @@ export function forbidden(container: JsonObject, pod: JsonObject): readonly stri
     [at(objectAt(own, 'seccompProfile'), 'type') === 'Unconfined', 'seccompProfile.type', 'RuntimeDefault'],
     [(at(own, 'procMount') ?? 'Default') !== 'Default', 'procMount', 'Default'],
   ]
-  return rules
+  const found = rules
     .filter(([broken]) => broken)
     .map(([, what, want]) => `queue-proxy: securityContext.${what}: an enclave needs no privilege; want ${want}`)
+  // Intel's webhook gives it to whom the annotation sgx.intel.com/quote-provider names.
+  const provision = at(objectAt(objectAt(container, 'resources'), 'limits'), 'sgx.intel.com/provision') !== undefined
+  return provision
+    ? [...found, 'queue-proxy: sgx.intel.com/provision: quotes are made out of process; want none']
+    : found
 }
 
 /** The container with every protection that it lacks. */

@@ -62,3 +62,8 @@ t.test("the pod's own word is enough", async t => {
   const { runAsNonRoot: _, seccompProfile: __, ...rest } = whole
   t.same(harden(object({}), pod)['securityContext'], rest)
 })
+
+t.test('refused: the provisioning key, since quotes are made out of process', async t => {
+  const resources = { limits: { 'sgx.intel.com/provision': '1' } }
+  t.match(forbidden(object({ resources, securityContext: whole }), object({})), [/sgx\.intel\.com\/provision/])
+})
