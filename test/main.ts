@@ -113,7 +113,7 @@ t.test('readers of its output may go away', async t => {
 t.test('inject: a dry run reads standard input; its exit code says whether a pod would be denied', async t => {
   for (const [changes, code] of [
     [{}, 0],
-    [{ annotations: { 'postern/epc': 'x' } }, 1],
+    [{ annotations: { 'postern.dev/epc': 'x' } }, 1],
   ] as const) {
     const input = JSON.stringify(pod(changes))
     const { status, stdout } = spawnSync(process.execPath, [postern, 'inject', '--dry-run'], {

@@ -92,12 +92,12 @@ export const injectShape = object({
     defaulted(array(integer(1, 2_147_483_647)), []),
   ),
   policy: described(
-    'A ConfigMap of the namespace with signed policies; the enclave must list the folder',
+    "A ConfigMap of the namespace with the service's signed part of the policy, policy.jws",
     defaulted(
       nullable(
         object({
           configMap: name,
-          path: defaulted(mountPath, '/etc/postern/policy'),
+          path: defaulted(mountPath, '/etc/postern'),
           allow: described('Other ConfigMaps that a service may name', defaulted(array(name), [])),
         }),
       ),
@@ -108,7 +108,7 @@ export const injectShape = object({
     'More ConfigMaps of the namespace, such as collateral',
     defaulted(array(object({ configMap: name, path: mountPath })), []),
   ),
-  optOut: described('Whether a service may say postern/inject: "false"', defaulted(flag, true)),
+  optOut: described('Whether a service may say postern.dev/inject: "false"', defaulted(flag, true)),
 })
 
 export type InjectOptions = Infer<typeof injectShape>

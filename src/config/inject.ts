@@ -48,7 +48,9 @@ function contradictions(options: InjectOptions): Complaint[] {
   }
   const paths = [...(policy ? [policy.path] : []), ...mounts.map(({ path }) => path)]
   for (const [i, path] of paths.entries()) {
-    if (paths.indexOf(path) < i) found.push({ path: '/mounts', want: 'each path once', got: path })
+    // A folder inside of a mounted one cannot be made: what is mounted is read-only.
+    const taken = paths.some((other, j) => (j < i && other === path) || path.startsWith(`${other}/`))
+    if (taken) found.push({ path: '/mounts', want: 'each path once, and none inside of another', got: path })
   }
   return found
 }

@@ -7,10 +7,13 @@ import type { InjectOptions } from '../config/inject-shape.ts'
 import type { Json, JsonObject } from '../config/json.ts'
 import { show } from '../config/shape.ts'
 
-export const prefix = 'postern/'
+export const prefix = 'postern.dev/'
 
-const names = ['inject', 'epc', 'memory', 'policy', 'aesm-containers'] as const
+const names = ['inject', 'epc', 'memory', 'policy-configmap', 'aesm-containers'] as const
 type Name = (typeof names)[number]
+
+/** The service's own part of the policy: for the proxy, whoever signed it. */
+const forProxy = `${prefix}policy`
 
 /** Enough for whoever has to act; a pod may have thousands of annotations. */
 const mostReasons = 20
@@ -45,7 +48,7 @@ export function readOverrides(
   }
   const asked = new Map<Name, string>()
   for (const [key, value] of Object.entries(annotations)) {
-    if (!key.startsWith(prefix)) continue
+    if (!key.startsWith(prefix) || key === forProxy) continue
     if (reasons.length === mostReasons) break
     const name = names.find(each => prefix + each === key)
     if (name === undefined) reasons.push(`annotation ${unknown(key)}`)
@@ -70,10 +73,11 @@ export function readOverrides(
   }
 
   function policy(): string | undefined {
-    const text = asked.get('policy')
+    const text = asked.get('policy-configmap')
     if (text === undefined) return options.policy?.configMap
     const known = options.policy ? [options.policy.configMap, ...options.policy.allow] : []
-    if (!known.includes(text)) refuse('policy', `one that the operator allows (${known.join(', ') || 'none'})`, text)
+    if (!known.includes(text))
+      refuse('policy-configmap', `one that the operator allows (${known.join(', ') || 'none'})`, text)
     return text
   }
 

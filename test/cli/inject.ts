@@ -36,9 +36,9 @@ t.test('the pod as injected is YAML, with the difference behind it', async t => 
 
 t.test('what is skipped or denied says so', async t => {
   t.match(run(pod({ labels: {} })), { code: 0, text: /: skipped, / })
-  t.match(run(pod({ annotations: { 'postern/epc': 'x' } })), {
+  t.match(run(pod({ annotations: { 'postern.dev/epc': 'x' } })), {
     code: 1,
-    text: /: denied\n# {3}annotation postern\/epc/,
+    text: /: denied\n# {3}annotation postern\.dev\/epc/,
   })
 })
 

@@ -30,8 +30,13 @@ const refused: [name: string, changes: object, message: RegExp][] = [
   ],
   [
     'the path of the policy again',
-    { policy: { configMap: 'p' }, mounts: [{ configMap: 'a', path: '/etc/postern/policy' }] },
+    { policy: { configMap: 'p' }, mounts: [{ configMap: 'a', path: '/etc/postern' }] },
     /each path once/,
+  ],
+  [
+    'a path inside of another',
+    { policy: { configMap: 'p' }, mounts: [{ configMap: 'a', path: '/etc/postern/collateral' }] },
+    /none inside of another, got "?\/etc\/postern\/collateral/,
   ],
   ['a socket that is no absolute path', { aesm: { folder: '../run' } }, /an absolute path/],
 ]

@@ -40,8 +40,8 @@ for (const [name, given] of pods()) {
 }
 
 const bad: [name: string, given: Tree, message: RegExp][] = [
-  ['opted out', pod({ annotations: { 'postern/inject': 'false' } }), /was not injected/],
-  ['a mark instead of a device', pod({ annotations: { 'postern/injected': 'true' } }), /was not injected/],
+  ['opted out', pod({ annotations: { 'postern.dev/inject': 'false' } }), /was not injected/],
+  ['a mark instead of a device', pod({ annotations: { 'postern.dev/injected': 'true' } }), /was not injected/],
   [
     'the container of the service alone has a device',
     pod({
@@ -75,6 +75,6 @@ t.test('only pods of revisions in namespaces that ask for it', async t => {
   t.match(binding, {
     policyName: 'postern-require',
     validationActions: ['Deny'],
-    matchResources: { namespaceSelector: { matchLabels: { 'postern/inject': 'required' } } },
+    matchResources: { namespaceSelector: { matchLabels: { 'postern.dev/inject': 'required' } } },
   })
 })

@@ -60,7 +60,7 @@ t.test('reviews are answered and counted; probes say so', async t => {
   const { injector, lines } = await begin(t, folder)
   t.match(await ask(injector.port, { ...question, body }), { status: 200, body: /"patchType":"JSONPatch"/ })
   t.equal((await ask(injector.port, { ...question, body: '{}' })).status, 400)
-  const denied = reviewBytes(pod({ annotations: { 'postern/epc': 'x' } })).toString()
+  const denied = reviewBytes(pod({ annotations: { 'postern.dev/epc': 'x' } })).toString()
   t.match(await ask(injector.port, { ...question, body: denied }), { status: 200, body: /"allowed":false/ })
   for (const path of ['/healthz', '/readyz'])
     t.match(await ask(injector.sidePort, { path }), { status: 200, body: 'ok\n' })

@@ -115,7 +115,7 @@ t.test('the patch, whole', async t => {
       path: '/spec/containers/1/volumeMounts',
       value: [
         { name: 'postern-aesm', readOnly: true, mountPath: '/var/run/aesmd' },
-        { name: 'postern-policy', readOnly: true, mountPath: '/etc/postern/policy' },
+        { name: 'postern-policy', readOnly: true, mountPath: '/etc/postern' },
         { name: 'postern-mount-0', readOnly: true, mountPath: '/var/lib/postern/collateral' },
       ],
     },
@@ -167,17 +167,17 @@ t.test('not ours, or not wanted: skipped', async t => {
     ['no labels', readJson('{"metadata":{},"spec":{}}') as JsonObject],
     [
       'opted out',
-      pod({ annotations: { 'postern/inject': 'false' }, proxy: { securityContext: { privileged: true } } }),
+      pod({ annotations: { 'postern.dev/inject': 'false' }, proxy: { securityContext: { privileged: true } } }),
     ],
   ]
   for (const [name, given] of others) t.equal(inject(given, options()).outcome, 'skipped', name)
 })
 
 t.test('denied, with every reason', async t => {
-  const given = pod({ annotations: { 'postern/epc': '1Ti' }, proxy: { securityContext: { privileged: true } } })
+  const given = pod({ annotations: { 'postern.dev/epc': '1Ti' }, proxy: { securityContext: { privileged: true } } })
   const reasons = reasonsOf(inject(given, options()))
   t.equal(reasons.length, 2)
-  t.match(reasons.join(), /postern\/epc.*privileged/)
+  t.match(reasons.join(), /postern\.dev\/epc.*privileged/)
 })
 
 const nri = options({ platform: 'nri', nri: { devices: [sgxDevice] } })
@@ -191,9 +191,9 @@ const taken: [name: string, given: JsonObject, to: InjectOptions, reason: RegExp
   ],
   [
     "a mount in the policy's place",
-    pod({ proxy: { volumeMounts: [{ name: 'mine', mountPath: '/etc/postern/policy' }] } }),
+    pod({ proxy: { volumeMounts: [{ name: 'mine', mountPath: '/etc/postern' }] } }),
     options({ policy: { configMap: 'p' } }),
-    /\/etc\/postern\/policy: something else/,
+    /\/etc\/postern: something else/,
   ],
   [
     'devices that the pod asks for',
@@ -228,7 +228,7 @@ t.test('without an AESM service nothing of the host is mounted', async t => {
 })
 
 t.test('containers of the service get the socket where operator and service say so', async t => {
-  const annotations = { 'postern/aesm-containers': 'user-container' }
+  const annotations = { 'postern.dev/aesm-containers': 'user-container' }
   const aesm = { userContainers: true }
   const plugin = patched(pod({ annotations }), options({ aesm })).pod
   t.match(plugin.spec.containers[0], {

@@ -41,7 +41,10 @@ t.test('nothing to do: allowed, without a patch', async t => {
 })
 
 t.test('denied: with the reasons, for whoever reads the events', async t => {
-  const { body, outcome, reasons } = answerReview(reviewBytes(pod({ annotations: { 'postern/epc': 'x' } })), options())
+  const { body, outcome, reasons } = answerReview(
+    reviewBytes(pod({ annotations: { 'postern.dev/epc': 'x' } })),
+    options(),
+  )
   t.equal(outcome, 'denied')
   t.match(JSON.parse(body).response, {
     uid,
@@ -106,7 +109,7 @@ t.test("reviews of the controller's own pods, on every platform", { skip: render
 })
 
 t.test('whatever is done to a review, it is answered or refused, and nothing else', async t => {
-  const whole = reviewBytes(pod({ annotations: { 'postern/epc': '256Mi' } }))
+  const whole = reviewBytes(pod({ annotations: { 'postern.dev/epc': '256Mi' } }))
   const cut = fc.record({ at: fc.nat(whole.length - 1), drop: fc.nat(40), put: fc.uint8Array({ maxLength: 20 }) })
   const seen = new Set<string>()
   const outcome = (bytes: Uint8Array): string => {
