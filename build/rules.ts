@@ -48,7 +48,7 @@ const builtins = new Set(
 )
 
 /** Rooms and files of ours that stay outside. */
-const outside = /^src\/(?:demo|cli|engine\/undici|main\.ts|config\/policies\.ts)/
+const outside = /^src\/(?:demo|cli|inject|engine\/undici|main\.ts|config\/policies\.ts)/
 
 const words: readonly (readonly [name: string, word: RegExp])[] = [
   ['no WebAssembly', /\bWebAssembly\b/g],

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { systemClock } from './base/clock.ts'
 import { Fault } from './base/errors.ts'
 import { type Parsed, parseCommand, type Verb } from './cli/args.ts'
+import { injectVerb } from './cli/inject-verb.ts'
 import { evidenceVerbs } from './cli/verbs.ts'
 import { loadPolicy } from './config/policy.ts'
 import type { MakeEngine } from './engine/engine.ts'
@@ -40,6 +41,7 @@ const verbs: readonly Verb[] = [
       { name: 'json', help: 'print the tour as JSON' },
     ],
   },
+  injectVerb,
   ...evidenceVerbs,
 ]
 
@@ -95,6 +97,7 @@ async function main(): Promise<void> {
 }
 
 async function run(command: Parsed): Promise<void> {
+  if (command.verb === injectVerb.name) return (await import('./inject-role.ts')).runInject(command)
   const verb = evidenceVerbs.find(each => each.name === command.verb)
   if (!verb) return command.verb === 'proxy' ? proxy(command) : demo(command)
   process.exitCode = await verb.run(command, {

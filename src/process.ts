@@ -79,15 +79,7 @@ export async function runProxy(
     writeError: (line: string): unknown => process.stderr.write(line),
   }
   let running: RunningProxy | undefined
-  let signals = 0
-  const leave = (): void => {
-    signals++
-    // Before anything is served there is nothing to drain; a second signal says that nobody waits for it.
-    if (signals > 1 || !running) process.exit(1)
-    running.drain().then(finish, fail)
-  }
-  process.on('SIGTERM', leave)
-  process.on('SIGINT', leave)
+  leaveOnSignal(() => running?.drain())
   running = await begin().catch(error => {
     if (error instanceof Fault && logFailure(error, openLog({ ...out, ...readLogging(get) }))) process.exit(1)
     throw error
@@ -100,6 +92,23 @@ export async function runProxy(
     start.done('import')
     return startProxy({ ...out, ...parts, config, policy, policyDigest: digest, startUp: start })
   }
+}
+
+/**
+ * TERM or INT ends the process when the role has drained.
+ * @param drain undefined while nothing is served yet: there is nothing to wait for then
+ */
+export function leaveOnSignal(drain: () => Promise<void> | undefined): void {
+  let signals = 0
+  const leave = (): void => {
+    signals++
+    // A second signal says that nobody waits for it.
+    const drained = signals > 1 ? undefined : drain()
+    if (!drained) process.exit(1)
+    drained.then(finish, fail)
+  }
+  process.on('SIGTERM', leave)
+  process.on('SIGINT', leave)
 }
 
 /** Everything is closed: the process ends by itself, or is helped. */

@@ -24,12 +24,14 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   config: ['base', ...data.map(room => `type ${room}`)],
   proxy: [...data, 'config'],
   manifest: ['base', 'config/policies.ts', 'config/variables.ts'],
-  cli: ['base', 'attest', 'collateral', 'identity', 'config', 'manifest'],
+  inject: ['base', 'config', 'identity', 'observe'],
+  cli: ['base', 'attest', 'collateral', 'identity', 'config', 'manifest', 'inject'],
   function: ['base', 'attest', 'identity', 'config'],
   demo: [...data, 'config', 'proxy', 'function'],
   'version.ts': [],
   'process.ts': ['base', 'config', 'proxy', 'version.ts', 'type attest', 'type engine'],
-  'main.ts': ['base', 'config', 'proxy', 'cli', 'demo', 'process.ts', 'version.ts', 'engine'],
+  'inject-role.ts': ['base', 'cli', 'inject', 'process.ts', 'version.ts'],
+  'main.ts': ['base', 'config', 'proxy', 'cli', 'demo', 'inject-role.ts', 'process.ts', 'version.ts', 'engine'],
   'enclave-role.ts': ['base', 'config', 'engine', 'proxy', 'process.ts'],
   'enclave.ts': ['enclave-role.ts'],
   'postern.js': ['main.ts'],
@@ -38,11 +40,13 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
 // Each package has one door; the rest sees our types.
 const doors: Readonly<Record<string, RegExp>> = {
   undici: /^engine\/undici\/lanes\.ts$/,
-  'prom-client': /^observe\/metrics\.ts$/,
+  'prom-client': /^observe\/(metrics|injections)\.ts$/,
   '@peculiar/x509': /^identity\/x509\.ts$/,
   'reflect-metadata': /^identity\/x509\.ts$/,
   pkijs: /^identity\/pki\.ts$/,
   'smol-toml': /^manifest\/toml\.ts$/,
+  yaml: /^cli\/yaml\.ts$/,
+  diff: /^cli\/yaml\.ts$/,
   'http-proxy': /^demo\/[^/]+\.ts$/,
 }
 

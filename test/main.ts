@@ -1,7 +1,9 @@
 // The process itself; what it does once it runs is told by the tests of test/e2e.
 
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import t from 'tap'
+import { mountPair, prepareMount } from './support/mounted.ts'
+import { pod } from './support/pods.ts'
 import { ask, choosePorts, environment, postern, preloaded, start, until } from './support/process.ts'
 import { startContainer } from './support/process-inside.ts'
 
@@ -108,6 +110,53 @@ t.test('readers of its output may go away', async t => {
   t.notOk(ended)
 })
 
+t.test('inject: a dry run reads standard input; its exit code says whether a pod would be denied', async t => {
+  for (const [changes, code] of [
+    [{}, 0],
+    [{ annotations: { 'postern.dev/epc': 'x' } }, 1],
+  ] as const) {
+    const input = JSON.stringify(pod(changes))
+    const { status, stdout } = spawnSync(process.execPath, [postern, 'inject', '--dry-run'], {
+      input,
+      encoding: 'utf8',
+    })
+    t.equal(status, code)
+    t.match(stdout, code === 0 ? 'sgx.intel.com/epc: 256Mi' : 'denied')
+  }
+})
+
+t.test('inject: serves, and ends when it is told to', async t => {
+  const folder = t.testdir({ 'options.json': '{ "version": 1, "platform": "aks" }', tls: {} })
+  await prepareMount(`${folder}/tls`)
+  await mountPair(`${folder}/tls`, 'one')
+  const flags = [
+    '--config',
+    `${folder}/options.json`,
+    '--certificates',
+    `${folder}/tls`,
+    '--port',
+    '0',
+    '--side-port',
+    '0',
+  ]
+  const signals: [NodeJS.Signals[], number][] = [
+    [['SIGTERM'], 0],
+    [['SIGTERM', 'SIGINT'], 1],
+  ]
+  for (const [given, code] of signals) {
+    const injector = start(t, ['inject', ...flags])
+    await until('it serves', () => injector.stdout().includes('"Serving"'))
+    const { sidePort } = injector.lines().at(-1) as { sidePort: number }
+    for (const signal of given) {
+      injector.signal(signal)
+      // The process may go while it is asked.
+      const ready = async () => (await ask(sidePort, { path: '/readyz' }).catch(() => undefined))?.status
+      await until('it hears', async () => (await ready()) === 503 || injector.exited())
+    }
+    t.match(await injector.exit, { code, signal: null })
+  }
+})
+
 t.test('the demo runs and ends', async t => {
   const demo = start(t, ['demo', '--exit', '--json', '--port-base', '17010'])
   const { code } = await demo.exit
@@ -131,6 +180,9 @@ t.test('the commands', async t => {
       /^$/,
       /no engine "none"; there are bytes, bytes-streams, undici\n$/,
     ],
+    [['inject'], 64, /^$/, /--config FILE is missing/],
+    [['inject', '--dry-run', '--config', 'nowhere'], 64, /^$/, /^nowhere: ENOENT/],
+    [['inject', '--config', 'package.json', '--port', 'x'], 1, /^$/, /^options package\.json: /],
     [['nothing'], 64, /^$/, /see postern --help\n$/],
     [['demo', '--exit', '--port-base', 'x'], 64, /^$/, /--port-base/],
     [['proxy', '--policy', 'confidential'], 1, /^$/, /^policy confidential: /],

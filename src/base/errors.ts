@@ -47,6 +47,8 @@ const catalogue = {
   'sigstruct-malformed': { blame: 'operator', status: 0 },
   'sigstruct-unverified': { blame: 'operator', status: 0 },
   'credential-invalid': { blame: 'operator', status: 0 },
+  'options-invalid': { blame: 'operator', status: 0 },
+  'review-malformed': { blame: 'client', status: 400 },
   'bind-failed': { blame: 'operator', status: 0 },
   usage: { blame: 'operator', status: 0 },
   internal: { blame: 'bug', status: 500 },

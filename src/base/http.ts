@@ -1,4 +1,4 @@
-// A tiny HTTP/1.1 server for the side ports: one path, an answer that fits in memory, bounded heads and times. The data
+// A tiny HTTP/1.1 server for the side ports: few paths, answers that fit in memory, bounded heads and times. The data
 // path never passes here.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
@@ -36,7 +36,7 @@ const notFound: SideAnswer = {
 const failed: SideAnswer = { status: 500, contentType: 'text/plain; charset=utf-8', body: 'internal error\n' }
 
 /** The server of one side port, not yet listening. A request body is read and thrown away. */
-export function sideServer(route: SideRoute): Server {
+export function sideServer(...routes: readonly SideRoute[]): Server {
   const server = createServer({
     headersTimeout: headMs,
     requestTimeout: headMs,
@@ -48,7 +48,8 @@ export function sideServer(route: SideRoute): Server {
   server.on('request', (message, response) => {
     message.resume()
     const path = (message.url ?? '').split('?', 1)[0]
-    if (path !== route.path) {
+    const route = routes.find(each => each.path === path)
+    if (route === undefined) {
       send(message, response, notFound)
       return
     }

@@ -17,7 +17,7 @@ export interface Subject {
 }
 
 /** @throws Fault 'usage' for a file that cannot be read */
-export function readFile(path: string, io: Io): Uint8Array {
+export function readFile(path: string, io: Pick<Io, 'readFile'>): Uint8Array {
   try {
     return io.readFile(path)
   } catch (error) {

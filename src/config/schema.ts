@@ -1,6 +1,8 @@
-// Prints the policy's JSON Schema: node src/config/schema.ts > src/config/policy.schema.json
-// The published file is kept equal to this by a test; the shape in policy-shape.ts is the only source.
+// Prints a JSON Schema: node src/config/schema.ts > src/config/policy.schema.json, and with `inject` behind it that of the
+// injector's options. The published files are kept equal to this by a test; the shapes are the only source.
 
+import { injectSchema } from './inject-shape.ts'
 import { policySchema } from './policy-shape.ts'
 
-process.stdout.write(`${JSON.stringify(policySchema(), null, 2)}\n`)
+const schema = process.argv[2] === 'inject' ? injectSchema() : policySchema()
+process.stdout.write(`${JSON.stringify(schema, null, 2)}\n`)

@@ -1,0 +1,180 @@
+// A pod and the operator's options in, a JSON patch out; pure. Only pods of a Knative revision are looked at, and in them
+// the container `queue-proxy`, with what the pod must have for it: volumes, groups, annotations. What is already as wanted
+// is left alone, so that a second pass changes nothing.
+
+import { bytesOf, quantity } from '../base/quantity.ts'
+import type { InjectOptions } from '../config/inject-shape.ts'
+import type { JsonObject } from '../config/json.ts'
+import { diff, type Operation } from './diff.ts'
+import { readOverrides, type Settings } from './overrides.ts'
+import { socketFolder, table } from './platforms.ts'
+import { forbidden, harden } from './security.ts'
+import { append, at, covers, objectAt, objectsAt, put } from './tree.ts'
+
+export type Injection =
+  /** Not a pod of a revision, or one that opted out. */
+  | { readonly outcome: 'skipped' }
+  | { readonly outcome: 'unchanged' }
+  | { readonly outcome: 'patched'; readonly patch: readonly Operation[]; readonly pod: JsonObject }
+  | { readonly outcome: 'denied'; readonly reasons: readonly string[] }
+
+export const revisionLabel = 'serving.knative.dev/revision'
+export const containerName = 'queue-proxy'
+
+/** @throws Fault 'review-malformed' where the pod is not of the shape of a pod */
+export function inject(pod: JsonObject, options: InjectOptions): Injection {
+  const metadata = objectAt(pod, 'metadata')
+  const spec = objectAt(pod, 'spec')
+  const containers = objectsAt(spec, 'containers')
+  const ours = containers.find(container => at(container, 'name') === containerName)
+  if (at(objectAt(metadata, 'labels'), revisionLabel) === undefined || ours === undefined) return { outcome: 'skipped' }
+
+  const reasons: string[] = []
+  const others = containers.filter(each => each !== ours).map(each => String(at(each, 'name')))
+  const settings = readOverrides(objectAt(metadata, 'annotations'), others, options, reasons)
+  if (reasons.length === 0 && !settings.inject) return { outcome: 'skipped' }
+  reasons.push(...forbidden(ours, objectAt(spec, 'securityContext')))
+
+  const wanted = new Wanted(pod, options, settings, reasons)
+  if (reasons.length > 0) return { outcome: 'denied', reasons }
+  const patch = diff(pod, wanted.pod)
+  return patch.length === 0 ? { outcome: 'unchanged' } : { outcome: 'patched', patch, pod: wanted.pod }
+}
+
+/** The pod as it should be, step by step. */
+class Wanted {
+  readonly #options: InjectOptions
+  readonly #reasons: string[]
+  pod: JsonObject
+
+  constructor(pod: JsonObject, options: InjectOptions, settings: Settings, reasons: string[]) {
+    this.#options = options
+    this.#reasons = reasons
+    this.pod = pod
+    this.#container(containerName, each =>
+      harden(withLimits(each, settings, options), this.#at('spec', 'securityContext')),
+    )
+    this.#annotate(table[options.platform].devices(containerName, options))
+    if (options.aesm) this.#socket(options.aesm.folder, settings.aesmContainers)
+    if (options.policy && settings.policy !== undefined) {
+      this.#configMap('postern-policy', settings.policy, options.policy.path)
+    }
+    for (const [i, { configMap, path }] of options.mounts.entries()) {
+      this.#configMap(`postern-mount-${i}`, configMap, path)
+    }
+    this.#groups()
+  }
+
+  #at(...keys: readonly string[]): JsonObject {
+    return keys.reduce(objectAt, this.pod)
+  }
+
+  #spec(change: (spec: JsonObject) => JsonObject): void {
+    this.pod = put(this.pod, 'spec', change(this.#at('spec')))
+  }
+
+  #container(name: string, change: (container: JsonObject) => JsonObject): void {
+    this.#spec(spec => {
+      const containers = objectsAt(spec, 'containers').map(each => (at(each, 'name') === name ? change(each) : each))
+      return put(spec, 'containers', containers)
+    })
+  }
+
+  /** Devices and mounts by annotation are the operator's alone: whoever else set one wants other devices. */
+  #annotate(pairs: readonly (readonly [string, string])[]): void {
+    for (const [name, value] of pairs) {
+      const annotations = this.#at('metadata', 'annotations')
+      const before = at(annotations, name)
+      if (before !== undefined && before !== value) {
+        this.#reasons.push(`annotation ${name}: the operator's alone; take it out of the revision's template`)
+      }
+      this.pod = put(this.pod, 'metadata', put(this.#at('metadata'), 'annotations', put(annotations, name, value)))
+    }
+  }
+
+  #socket(folder: string, userContainers: readonly string[]): void {
+    for (const name of [containerName, ...userContainers]) {
+      const annotations = table[this.#options.platform].socket(name, folder, this.#options)
+      this.#annotate(annotations)
+      if (annotations.length === 0) this.#socketVolume(name, folder)
+    }
+    for (const name of userContainers) this.#container(name, withAesmAddress)
+  }
+
+  /** Whoever mounts something there already, as Intel's webhook does when it is asked, has given the socket. */
+  #socketVolume(name: string, folder: string): void {
+    const container = objectsAt(this.#at('spec'), 'containers').find(each => at(each, 'name') === name) ?? {}
+    if (mountAt(container, socketFolder) !== undefined) return
+    this.#volume({ name: 'postern-aesm', hostPath: { path: folder, type: 'Directory' } })
+    this.#mount(name, 'postern-aesm', socketFolder)
+  }
+
+  #configMap(volume: string, configMap: string, path: string): void {
+    this.#volume({ name: volume, configMap: { name: configMap } })
+    this.#mount(containerName, volume, path)
+  }
+
+  #volume(wanted: JsonObject): void {
+    const before = objectsAt(this.#at('spec'), 'volumes').find(each => at(each, 'name') === wanted['name'])
+    if (before === undefined) this.#spec(spec => append(spec, 'volumes', wanted))
+    else if (!covers(before, wanted)) this.#reasons.push(`volume ${wanted['name']}: the injector's name; rename yours`)
+  }
+
+  #mount(container: string, volume: string, path: string): void {
+    this.#container(container, each => {
+      const before = mountAt(each, path)
+      if (before === undefined) return append(each, 'volumeMounts', { name: volume, readOnly: true, mountPath: path })
+      if (at(before, 'name') !== volume) this.#reasons.push(`${container}: ${path}: something else is mounted there`)
+      return each
+    })
+  }
+
+  #groups(): void {
+    const security = this.#at('spec', 'securityContext')
+    const groups = at(security, 'supplementalGroups')
+    const before = Array.isArray(groups) ? groups : []
+    const missing = this.#options.supplementalGroups.filter(group => !before.includes(group))
+    if (missing.length === 0) return
+    const supplementalGroups = [...before, ...missing]
+    this.#spec(spec => put(spec, 'securityContext', put(security, 'supplementalGroups', supplementalGroups)))
+  }
+}
+
+const mountAt = (container: JsonObject, path: string): JsonObject | undefined =>
+  objectsAt(container, 'volumeMounts').find(mount => at(mount, 'mountPath') === path)
+
+/** Enclave memory as asked for; ordinary memory at least so, and not less than was requested: pages leave the EPC for it. */
+function withLimits(container: JsonObject, settings: Settings, options: InjectOptions): JsonObject {
+  let resources = objectAt(container, 'resources')
+  let limits = objectAt(resources, 'limits')
+  let requests = objectAt(resources, 'requests')
+  for (const [name, value] of table[options.platform].limits(settings.epc)) {
+    limits = raised(limits, name, value, 'to')
+    // Where there is one it has to be the limit's; where there is none Kubernetes makes it so.
+    if (at(requests, name) !== undefined) requests = raised(requests, name, value, 'to')
+  }
+  const requested = amount(requests, 'memory') ?? 0n
+  const memory = requested > settings.memory ? requested : settings.memory
+  limits = raised(limits, 'memory', quantity(memory), 'at least to')
+  if (requests !== objectAt(resources, 'requests')) resources = put(resources, 'requests', requests)
+  return put(container, 'resources', put(resources, 'limits', limits))
+}
+
+function raised(limits: JsonObject, name: string, value: string, how: 'to' | 'at least to'): JsonObject {
+  const before = amount(limits, name)
+  const wanted = bytesOf(value) ?? 0n
+  const stands = before !== undefined && (how === 'to' ? before === wanted : before >= wanted)
+  return stands ? limits : put(limits, name, value)
+}
+
+/** A quantity is text, or a number where it was written as one. */
+function amount(resources: JsonObject, name: string): bigint | undefined {
+  const value = at(resources, name)
+  return typeof value === 'string' || typeof value === 'number' ? bytesOf(String(value)) : undefined
+}
+
+/** Intel's libraries then ask the AESM service instead of making quotes by themselves. */
+function withAesmAddress(container: JsonObject): JsonObject {
+  const set = objectsAt(container, 'env').some(each => at(each, 'name') === 'SGX_AESM_ADDR')
+  return set ? container : append(container, 'env', { name: 'SGX_AESM_ADDR', value: '1' })
+}

@@ -1,0 +1,170 @@
+// What can be said about deploy/ without rendering it, and about what the golden files hold.
+
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import t from 'tap'
+import { readInjectOptions } from '../../src/config/inject.ts'
+import { reviewPath } from '../../src/inject/server.ts'
+import { deployFiles, golden, pick, readObjects, variants } from '../support/deploy.ts'
+import { restricted, type Tree } from '../support/pods.ts'
+import { repository } from '../support/process.ts'
+
+const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true
+const kustomizations = deployFiles().filter(path => path.endsWith('kustomization.yaml'))
+
+/** Paths that a kustomization names, below the repository. */
+function named(path: string): string[] {
+  const [kustomization] = readObjects(path)
+  const patches = (kustomization.patches ?? []).map((patch: Tree) => patch.path)
+  const generated = (kustomization.configMapGenerator ?? []).flatMap((generator: Tree) => generator.files)
+  const all = [...(kustomization.resources ?? []), ...(kustomization.components ?? []), ...patches, ...generated]
+  return all.filter(each => each !== undefined).map(each => join(dirname(path), each))
+}
+
+t.test('every file that a kustomization names is there', async t => {
+  t.ok(kustomizations.length > 10)
+  for (const path of kustomizations) {
+    for (const each of named(path)) {
+      t.ok(isFile(join(repository, each)) || isFile(join(repository, each, 'kustomization.yaml')), `${path}: ${each}`)
+    }
+  }
+})
+
+/** What nobody names, because it is applied by itself or read by another program. */
+const alone = [/^deploy\/chart\//, /\/kustomization\.yaml$/, /^deploy\/knative\/confidential\/trust-bundle\.yaml$/]
+
+t.test('every file is named by a kustomization', async t => {
+  const all = new Set(kustomizations.flatMap(named))
+  t.same(
+    deployFiles().filter(path => !all.has(path) && !alone.some(pattern => pattern.test(path))),
+    [],
+  )
+})
+
+t.test('every options file can be used, and each platform has one', async t => {
+  const files = deployFiles().filter(path => path.endsWith('options.json'))
+  const found = files.map(path => readInjectOptions(readFileSync(join(repository, path)), path).platform)
+  t.same([...new Set(found)].sort(), ['aks', 'aks-legacy', 'intel', 'nri'])
+})
+
+/** Kinds by the version that Kubernetes 1.30 and later serve, and those of operators. */
+const served: Readonly<Record<string, readonly string[]>> = {
+  v1: ['ConfigMap', 'Namespace', 'Service', 'ServiceAccount'],
+  'apps/v1': ['Deployment'],
+  'policy/v1': ['PodDisruptionBudget'],
+  'networking.k8s.io/v1': ['NetworkPolicy'],
+  'admissionregistration.k8s.io/v1': [
+    'MutatingWebhookConfiguration',
+    'ValidatingAdmissionPolicy',
+    'ValidatingAdmissionPolicyBinding',
+  ],
+  'cert-manager.io/v1': ['Certificate', 'Issuer'],
+  'monitoring.coreos.com/v1': ['PodMonitor', 'PrometheusRule'],
+}
+
+for (const name of Object.keys(variants)) {
+  const rendered = readObjects(golden(name))
+
+  t.test(`${name}: objects of versions that are served, each once`, async t => {
+    const keys = rendered.map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? ''}/${metadata.name}`)
+    t.equal(new Set(keys).size, keys.length)
+    for (const { apiVersion, kind } of rendered) t.ok(served[apiVersion]?.includes(kind), `${apiVersion} ${kind}`)
+  })
+
+  const deployment = pick(rendered, 'Deployment')
+  if (deployment === undefined) continue
+
+  t.test(`${name}: the injector itself is restricted, without an exception`, async t => {
+    const { template } = deployment.spec
+    const [container] = template.spec.containers
+    const broken = restricted.filter(([, find]) => find(template, container).length > 0)
+    t.same(
+      broken.map(([control]) => control),
+      [],
+    )
+    t.equal(template.spec.automountServiceAccountToken, false)
+  })
+
+  t.test(`${name}: what belongs together fits`, async t => {
+    const { template, selector } = deployment.spec
+    const [container] = template.spec.containers
+    const ports = Object.fromEntries(container.ports.map((port: Tree) => [port.name, port.containerPort]))
+    t.same(ports, { https: 8443, http: 8080 })
+    const service = pick(rendered, 'Service')
+    for (const wanted of [
+      service.spec.selector,
+      selector.matchLabels,
+      pick(rendered, 'NetworkPolicy').spec.podSelector.matchLabels,
+    ]) {
+      t.match(template.metadata.labels, wanted)
+      t.ok(Object.keys(wanted).length > 0, 'a selector of nothing selects everything')
+    }
+    const [webhook] = pick(rendered, 'MutatingWebhookConfiguration').webhooks
+    const { name: serviceName, namespace } = service.metadata
+    t.match(webhook.clientConfig.service, {
+      name: serviceName,
+      namespace,
+      path: reviewPath,
+      port: service.spec.ports[0].port,
+    })
+    t.equal(service.spec.ports[0].targetPort, 'https')
+    t.ok(webhook.namespaceSelector.matchExpressions[0].values.includes(namespace), 'it does not wait for itself')
+    t.equal(webhook.failurePolicy, 'Fail')
+    const options = pick(rendered, 'ConfigMap', 'postern-inject-options')
+    readInjectOptions(Buffer.from(options.data['options.json']), name)
+    t.ok(template.spec.volumes.some((volume: Tree) => volume.configMap?.name === options.metadata.name))
+  })
+
+  const certificate = pick(rendered, 'Certificate', 'postern-inject')
+  if (certificate === undefined) continue
+  t.test(`${name}: the certificate is for the service, where the injector looks for it`, async t => {
+    const leaf = rendered.find(each => each.kind === 'Certificate' && each.spec.isCA !== true)
+    const service = pick(rendered, 'Service').metadata
+    t.same(leaf.spec.dnsNames, [`${service.name}.${service.namespace}.svc`])
+    const { volumes } = deployment.spec.template.spec
+    t.ok(volumes.some((volume: Tree) => volume.secret?.secretName === leaf.spec.secretName))
+    const { annotations } = pick(rendered, 'MutatingWebhookConfiguration').metadata
+    t.equal(annotations['cert-manager.io/inject-ca-from'], `${leaf.metadata.namespace}/${leaf.metadata.name}`)
+  })
+}
+
+t.test('revisions are reached where Knative needs it, and nowhere else', async t => {
+  const { spec } = pick(readObjects(golden('network')), 'NetworkPolicy')
+  const ports = spec.ingress.map((rule: Tree) => rule.ports.map((port: Tree) => port.port))
+  t.same(ports, [[8012, 8013, 8112], [9090], [9091]])
+  for (const rule of spec.ingress) t.ok(rule.from.length > 0, 'no port is open to everybody')
+})
+
+t.test('every alert has its entry in the runbooks', async t => {
+  const rules = pick(readObjects(golden('everything')), 'PrometheusRule').spec.groups.flatMap(
+    (group: Tree) => group.rules,
+  )
+  const text = readFileSync(join(repository, 'docs/runbooks.md'), 'utf8')
+  t.ok(rules.length >= 9)
+  for (const { alert, annotations } of rules) {
+    t.equal(annotations.runbook, `docs/runbooks.md#${alert.toLowerCase()}`)
+    t.match(text, new RegExp(`^### ${alert}$`, 'm'))
+  }
+})
+
+t.test('every series in an alert is one that we make', async t => {
+  const source = globSync('src/observe/*.ts', { cwd: repository })
+    .map(path => readFileSync(join(repository, path), 'utf8'))
+    .join()
+  const rules = readFileSync(join(repository, 'deploy/components/prometheus/rules.yaml'), 'utf8')
+  for (const [name] of rules.matchAll(/\bpostern_[a-z_]+/g)) t.ok(source.includes(`'${name}'`), name)
+})
+
+t.test('paths that the documents name are there', async t => {
+  for (const document of [
+    ...globSync('docs/*.md', { cwd: repository }),
+    'deploy/README.md',
+    'README.md',
+    'gramine/README.md',
+  ]) {
+    const text = readFileSync(join(repository, document), 'utf8')
+    for (const [, target = ''] of text.matchAll(/\]\((?!https?:)([^)#\s]+)(?:#[^)]*)?\)/g)) {
+      t.ok(existsSync(join(repository, dirname(document), target)), `${document}: ${target}`)
+    }
+  }
+})

@@ -1,0 +1,62 @@
+// What the guides show can be used as it stands: policies, pods, commands by their names, paths.
+
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { evidenceVerbs } from '../../src/cli/verbs.ts'
+import { readYaml } from '../../src/cli/yaml.ts'
+import { readPolicy } from '../../src/config/policy.ts'
+import { inject } from '../../src/inject/mutate.ts'
+import { options, type Tree } from '../support/pods.ts'
+import { repository } from '../support/process.ts'
+
+const documents = [...globSync('docs/*.md', { cwd: repository }), 'deploy/README.md'].sort()
+const textOf = (path: string): string => readFileSync(join(repository, path), 'utf8')
+
+/** Code blocks of a language. */
+const blocks = (text: string, language: string): string[] =>
+  [...text.matchAll(new RegExp(`^ *\`\`\`${language}\\n([\\s\\S]*?)^ *\`\`\`$`, 'gm'))].map(([, block = '']) => block)
+
+t.test('policies are accepted once their placeholders are filled in', async t => {
+  const policies = documents.flatMap(path => blocks(textOf(path), 'json').filter(block => block.includes('"upstream"')))
+  t.ok(policies.length > 0)
+  for (const policy of policies) {
+    const filled = policy.replaceAll(/<64 hex digits>/g, 'ab'.repeat(32))
+    t.equal(readPolicy(Buffer.from(filled), 'guide').upstream.mode, 'attested')
+  }
+})
+
+t.test('YAML is YAML', async t => {
+  for (const path of documents)
+    for (const block of blocks(textOf(path), 'yaml')) t.ok(readYaml(Buffer.from(block), path).length > 0, path)
+})
+
+t.test("the laptop's pod is patched, with the memory that it asks for", async t => {
+  const [pod] = readYaml(Buffer.from(textOf('docs/pod.yaml')), 'docs/pod.yaml')
+  const injection = inject(pod as never, options())
+  t.equal(
+    injection.outcome === 'patched' && (injection.pod as Tree).spec.containers[1].resources.limits['sgx.intel.com/epc'],
+    '384Mi',
+  )
+})
+
+const verbs = ['proxy', 'demo', 'inject', ...evidenceVerbs.map(({ name }) => name)]
+
+t.test('commands and paths exist', async t => {
+  let commands = 0
+  for (const path of documents) {
+    for (const block of blocks(textOf(path), 'sh')) {
+      for (const [, line = ''] of block.matchAll(/npx postern (.*)/g)) {
+        commands++
+        t.ok(
+          verbs.some(verb => line === verb || line.startsWith(`${verb} `)),
+          `${path}: postern ${line}`,
+        )
+      }
+      for (const [name] of block.matchAll(/\b(?:deploy|docs|test)\/[\w./$-]*\w/g)) {
+        if (!name.includes('$')) t.ok(existsSync(join(repository, name)), `${path}: ${name}`)
+      }
+    }
+  }
+  t.ok(commands > 5)
+})

@@ -1,0 +1,88 @@
+import t from 'tap'
+import { readOverrides } from '../../src/inject/overrides.ts'
+import { options } from '../support/pods.ts'
+
+const mi = 1024n * 1024n
+
+function read(annotations: Record<string, unknown>, changes: object = {}) {
+  const reasons: string[] = []
+  const settings = readOverrides(annotations as never, ['user-container', 'other'], options(changes), reasons)
+  return { settings, reasons }
+}
+
+const policy = { policy: { configMap: 'usual', allow: ['strict'] } }
+const aesm = { aesm: { userContainers: true } }
+
+const followed: [name: string, annotations: Record<string, string>, changes: object, settings: object][] = [
+  [
+    'nothing asked',
+    {},
+    policy,
+    { inject: true, epc: 256n * mi, memory: 512n * mi, policy: 'usual', aesmContainers: [] },
+  ],
+  ['memory', { 'postern.dev/epc': '1Gi', 'postern.dev/memory': '2Gi' }, {}, { epc: 1024n * mi, memory: 2048n * mi }],
+  [
+    'at the bounds',
+    { 'postern.dev/epc': '128Mi', 'postern.dev/memory': '4Gi' },
+    {},
+    { epc: 128n * mi, memory: 4096n * mi },
+  ],
+  ['a policy of the list', { 'postern.dev/policy-configmap': 'strict' }, policy, { policy: 'strict' }],
+  ['opting out', { 'postern.dev/inject': 'false' }, {}, { inject: false }],
+  ['said as it is', { 'postern.dev/inject': 'true' }, { optOut: false }, { inject: true }],
+  [
+    'containers of its own',
+    { 'postern.dev/aesm-containers': 'other, user-container,other' },
+    aesm,
+    { aesmContainers: ['other', 'user-container'] },
+  ],
+  ['a signed policy is for the proxy', { 'postern.dev/policy': 'eyJ' }, {}, { policy: undefined }],
+  ["other people's annotations", { 'posterns/epc': '9', 'serving.knative.dev/creator': 'a' }, {}, { inject: true }],
+]
+for (const [name, annotations, changes, settings] of followed) {
+  t.test(`followed: ${name}`, async t => {
+    const found = read(annotations, changes)
+    t.same(found.reasons, [])
+    t.match(found.settings, settings)
+  })
+}
+
+const refused: [name: string, annotations: Record<string, unknown>, changes: object, reason: RegExp][] = [
+  [
+    'less than allowed',
+    { 'postern.dev/epc': '127Mi' },
+    {},
+    /^annotation postern\.dev\/epc: want a quantity from 128Mi to 2Gi, .*got "127Mi"$/,
+  ],
+  ['more than allowed', { 'postern.dev/memory': '5Gi' }, {}, /from 384Mi to 4Gi/],
+  ['no quantity', { 'postern.dev/epc': 'lots' }, {}, /got "lots"/],
+  ['no string', { 'postern.dev/epc': 5 }, {}, /want a string, got 5/],
+  ['a typing error', { 'postern.dev/epcs': '1Gi' }, {}, /not known; did you mean postern\.dev\/epc\?/],
+  ['neither true nor false', { 'postern.dev/inject': 'no' }, {}, /"true" or "false"/],
+  ['opting out where nobody may', { 'postern.dev/inject': 'false' }, { optOut: false }, /lets nobody opt out/],
+  ['a policy not on the list', { 'postern.dev/policy-configmap': 'mine' }, policy, /\(usual, strict\), got "mine"/],
+  ['a policy where there is none', { 'postern.dev/policy-configmap': 'mine' }, {}, /\(none\)/],
+  ['the socket where nobody may have it', { 'postern.dev/aesm-containers': 'other' }, {}, /operator allows none/],
+  ['the socket without a service', { 'postern.dev/aesm-containers': 'other' }, { aesm: null }, /operator allows none/],
+  ['the socket for a stranger', { 'postern.dev/aesm-containers': 'queue-proxy' }, aesm, /containers of this pod/],
+]
+for (const [name, annotations, changes, reason] of refused) {
+  t.test(`refused: ${name}`, async t => {
+    const { reasons } = read(annotations, changes)
+    t.equal(reasons.length, 1)
+    t.match(reasons[0], reason)
+  })
+}
+
+t.test('every reason at once', async t => {
+  t.equal(read({ 'postern.dev/epc': 'x', 'postern.dev/memory': 'y', 'postern.dev/z': 'z' }).reasons.length, 3)
+})
+
+t.test('what somebody writes at length is not repeated at length', async t => {
+  t.match(read({ 'postern.dev/epc': 'x'.repeat(10_000) }).reasons, [/^.{1,200}$/])
+  t.match(read({ [`postern.dev/${'x'.repeat(1_000_000)}`]: '' }).reasons, [
+    /^annotation postern\.dev\/x{63}…: not known$/,
+  ])
+  const many = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`postern.dev/x${i}`, '']))
+  t.equal(read(many).reasons.length, 20)
+})
