@@ -17,6 +17,18 @@ export interface Link {
   readonly verdict: Verdict
   /** What the socket is read into, where the caller brought it; else it is read as a stream. */
   readonly intake?: OnReadOpts | undefined
+  /** What the container chose of what was offered (ALPN); undefined on a plaintext leg, and where it chose nothing. */
+  readonly protocol?: Protocol | undefined
+}
+
+/** As ALPN names them (RFC 7301 §6). */
+export type Protocol = 'h2' | 'http/1.1'
+
+export interface DialHow {
+  /** Memory that is read into from the first byte on, without a stream between. */
+  readonly intake?: OnReadOpts
+  /** What is offered on a TLS leg, the best first; absent: `http/1.1`. */
+  readonly offer?: readonly Protocol[]
 }
 
 export interface Dialer {
@@ -25,9 +37,8 @@ export interface Dialer {
   /**
    * Opens and judges one connection; calls back once, later, with a link or with why there is none. The returned function
    * gives up.
-   * @param intake memory that is read into from the first byte on, without a stream between
    */
-  dial(done: (outcome: Link | Fault) => void, intake?: OnReadOpts): () => void
+  dial(done: (outcome: Link | Fault) => void, how?: DialHow): () => void
   /** Is a verdict still good for one more request? */
   valid(verdict: Verdict): boolean
 }
@@ -84,9 +95,9 @@ export function makeDialer(options: DialOptions): Dialer {
   const { clock, judge } = options
   return {
     verified: judge !== undefined,
-    dial(done, intake) {
+    dial(done, how = {}) {
       try {
-        const attempt = new Attempt(options, done, intake)
+        const attempt = new Attempt(options, done, how)
         return () => attempt.cancel()
       } catch (error) {
         return failLater(error, done)
@@ -119,16 +130,18 @@ class Attempt {
   readonly #options: DialOptions
   readonly #done: (outcome: Link | Fault) => void
   readonly #intake: OnReadOpts | undefined
+  readonly #offer: readonly Protocol[]
   readonly #socket: Socket
   readonly #stopTimer: () => void
   readonly #onError = (error: Error): void => this.#broke(error)
   readonly #onClose = (): void => this.#settle(new Fault('upstream-closed', 'EOF'))
   #settled = false
 
-  constructor(options: DialOptions, done: (outcome: Link | Fault) => void, intake: OnReadOpts | undefined) {
+  constructor(options: DialOptions, done: (outcome: Link | Fault) => void, how: DialHow) {
     this.#options = options
     this.#done = done
-    this.#intake = intake
+    this.#intake = how.intake
+    this.#offer = how.offer ?? ['http/1.1']
     const { host, port, judge, clock } = options
     this.#socket = judge ? this.#openTls(host, port, judge) : this.#openPlain(host, port)
     this.#socket.on('error', this.#onError)
@@ -166,7 +179,7 @@ class Attempt {
       rejectUnauthorized: judge.chainToContext,
       // Names are the judge's business; Node calls this only where it trusts the chain.
       checkServerIdentity: () => undefined,
-      ALPNProtocols: ['http/1.1'],
+      ALPNProtocols: [...this.#offer],
       ...(this.#intake && { onread: this.#intake }),
     })
     socket.setNoDelay(true)
@@ -178,9 +191,9 @@ class Attempt {
   async #judge(socket: TLSSocket, judge: Judge): Promise<void> {
     const generation = judge.collateralGeneration()
     // Asked here: Node ignores a minVersion beside a context of one's own.
-    const protocol = socket.getProtocol()
-    if (protocol !== 'TLSv1.3') {
-      this.#refuse([{ rule: 'handshake', want: 'TLS 1.3 with a certificate', got: protocol ?? 'none' }])
+    const version = socket.getProtocol()
+    if (version !== 'TLSv1.3') {
+      this.#refuse([{ rule: 'handshake', want: 'TLS 1.3 with a certificate', got: version ?? 'none' }])
       return
     }
     const chain = socket.isSessionReused() ? undefined : peerChain(socket)
@@ -205,7 +218,8 @@ class Attempt {
       collateralGeneration: generation,
       until: finding.until,
     }
-    this.#settle({ socket, verdict, intake: this.#intake })
+    const protocol = this.#offer.find(each => each === socket.alpnProtocol)
+    this.#settle({ socket, verdict, intake: this.#intake, protocol })
   }
 
   #refuse(reasons: readonly Reason[]): void {
@@ -222,6 +236,8 @@ class Attempt {
       this.#settle(new Fault('upstream-refused', `dial tcp ${host}:${port}: connect: connection refused`))
     } else if (code === 'ECONNRESET' || code === 'EPIPE') {
       this.#settle(new Fault('upstream-reset', `dial tcp ${host}:${port}: connection reset by peer`))
+    } else if (code === 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL') {
+      this.#settle(new Fault('upstream-malformed', `the container speaks none of ${this.#offer.join(', ')} (ALPN)`))
     } else if (this.#socket instanceof TLSSocket && !this.#socket.connecting) {
       this.#refuse([{ rule: 'handshake', want: 'TLS 1.3 with a certificate', got: code ?? 'a failed handshake' }])
     } else {

@@ -45,7 +45,25 @@ export interface EngineOptions {
   readonly maxIdleUpstream: number
   /** A client connection without a request is closed after this long; 0 keeps it, as the Go proxy does. */
   readonly idleConnectionMs: number
+  /** What connections without TLS are for; absent: requests. Probes need few streams and no switch of protocols. */
+  readonly plaintext?: 'serve' | 'probes-only'
+  /** Whether clients of HTTP/2 may open tunnels (RFC 8441); absent: no, as in Go. */
+  readonly extendedConnect?: boolean
+  /** Told of each connection or stream that was broken off because of what its client did. */
+  readonly misbehaved?: (what: Misbehaviour) => void
+  /** Where a plain connection goes that turns out to speak HTTP/2; absent: it is answered as HTTP/1.1 answers it. */
+  readonly handOver?: HandOver
 }
+
+/**
+ * - `protocol`: broke HTTP/2, or what it sets bounds to
+ * - `reset-flood`: broke off streams as fast as it opened them (CVE-2023-44487)
+ * - `stalled`: did not take an answer
+ */
+export type Misbehaviour = 'protocol' | 'reset-flood' | 'stalled'
+
+/** @param early what has come already, from the connection's first byte of HTTP/2 on */
+export type HandOver = (socket: Socket, from: Peer, early: Buffer) => void
 
 /** Limits of the Go proxy that all engines share (contract: net/http Server and Transport). */
 export const limits = {

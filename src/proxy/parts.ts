@@ -9,6 +9,7 @@ import type { Policy } from '../config/policy.ts'
 import type { ProxyConfig } from '../config/proxy.ts'
 import { type Dialer, makeDialer, type Reason } from '../engine/dial.ts'
 import type { Engine, MakeEngine } from '../engine/engine.ts'
+import { bothVersions } from '../engine/versions.ts'
 import type { Gate, Recorder, Reply } from '../gate/contract.ts'
 import { Deadlines } from '../gate/deadlines.ts'
 import { Drain, type DrainOptions, drainDefaults } from '../gate/drain.ts'
@@ -101,7 +102,8 @@ export function makeParts(options: PartsOptions, tee: TimedQuoteSource | undefin
     verified: dialers.container.verified,
     askContainer: askContainer(options, dialers, credentials),
   })
-  const engine = options.makeEngine(gate, engineOptions(options, dialers.container))
+  const makeEngine = bothVersions(options.makeEngine)
+  const engine = makeEngine(gate, engineOptions(options, dialers.container, metrics))
   return { life, drain, stats, metrics, requestLog, credentials, engine, connections }
 }
 
@@ -199,7 +201,11 @@ function makeRoleGate({ options, life, metrics, verified, ...rest }: GateInputs)
   })
 }
 
-function engineOptions({ config, policy, clock }: PartsOptions, dialer: Dialer): Parameters<MakeEngine>[1] {
+function engineOptions(
+  { config, policy, clock }: PartsOptions,
+  dialer: Dialer,
+  metrics: Metrics,
+): Parameters<MakeEngine>[1] {
   const { upgrades, allowUnframed } = policy.upstream
   const anyToken = upgrades[0] === '*'
   return {
@@ -214,5 +220,7 @@ function engineOptions({ config, policy, clock }: PartsOptions, dialer: Dialer):
     allowUnframed: !dialer.verified || allowUnframed,
     maxIdleUpstream: config.concurrency > 0 ? config.concurrency : unlimitedIdle,
     idleConnectionMs: config.idleConnectionMs,
+    plaintext: policy.inbound.plaintext,
+    misbehaved: metrics.misbehaved,
   }
 }

@@ -39,20 +39,23 @@ export class Pool {
   /** Opens another; calls back once, later. The returned function gives up. */
   dial(done: (outcome: Upstream | Fault) => void): () => void {
     const intake = new Intake()
-    return this.#dialer.dial(outcome => {
-      if (outcome instanceof Fault) {
-        done(outcome)
-        return
-      }
-      const upstream = new Upstream(outcome, intake, this, this.#makeWire)
-      this.#all.add(upstream)
-      if (!this.#closed && !intake.early) {
-        done(upstream)
-        return
-      }
-      upstream.destroy()
-      done(new Fault('upstream-malformed', 'the container spoke before it was asked'))
-    }, intake)
+    return this.#dialer.dial(
+      outcome => {
+        if (outcome instanceof Fault) {
+          done(outcome)
+          return
+        }
+        const upstream = new Upstream(outcome, intake, this, this.#makeWire)
+        this.#all.add(upstream)
+        if (!this.#closed && !intake.early) {
+          done(upstream)
+          return
+        }
+        upstream.destroy()
+        done(new Fault('upstream-malformed', 'the container spoke before it was asked'))
+      },
+      { intake },
+    )
   }
 
   /** Back to wait, where there is room. */
