@@ -87,8 +87,8 @@ export class Exchange implements Driver, Caller {
   /** Asks the gate and obeys. */
   begin(): void {
     const { problem, hasBody } = this.#asked
-    // Trailers are told when they come, also while the body before them is still unread.
-    if (hasBody) this.#stream.on('trailers', onTrailers as () => void)
+    // Trailers are told when they come, also while the body before them is unread; so is the end of an empty one.
+    if (hasBody) this.#stream.on('trailers', onTrailers as () => void).on('end', onEnd as () => void)
     if (problem !== undefined) {
       const text = ['content-type', 'text/plain; charset=utf-8']
       this.#reply(Number(problem.slice(0, 3)), text, problem)
@@ -145,13 +145,14 @@ export class Exchange implements Driver, Caller {
     this.#call = call
     if (!this.#asked.hasBody) return
     if (this.#retries > 0) this.#sendAgain(call)
+    else if (this.#whole) call.end(this.#trailers)
     else this.#read()
   }
 
   #read(): void {
     const expects = this.#asked.header('expect')?.toLowerCase() === '100-continue'
     if (expects) this.#stopTimer = this.#shared.options.clock.after(inviteMs, () => this.interim(100, []))
-    this.#stream.on('data', onData as () => void).on('end', onEnd as () => void)
+    this.#stream.on('data', onData as () => void)
   }
 
   #sendAgain(call: Call): void {
