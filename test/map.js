@@ -18,6 +18,23 @@ const special = {
     ),
   ],
   'test/engine/conformance.ts': [],
+  'test/engine/h2.ts': [
+    'src/engine/h2.ts',
+    'src/engine/versions.ts',
+    ...[
+      'answer',
+      'asked',
+      'call',
+      'connection',
+      'exchange',
+      'fields',
+      'reach',
+      'stream-call',
+      'upstream',
+      'upstreams',
+    ].map(name => `src/engine/h2/${name}.ts`),
+    'src/engine/h2/window.ts',
+  ],
   'test/engine/corpus.ts': [],
   'test/engine/peers.ts': [],
   'test/engine/undici.ts': [

@@ -20,6 +20,7 @@ import { Limiter } from '../gate/limiter.ts'
 import { misdirection } from '../gate/misdirection.ts'
 import { Stats } from '../gate/stats.ts'
 import { answerProbe, notReady, ready } from '../health/probes.ts'
+import type { Dial, Means, Offer } from '../health/reach.ts'
 import { makeReadiness } from '../health/readiness.ts'
 import { type Metrics, makeMetrics } from '../observe/metrics.ts'
 import { openRequestLog, type RequestLog } from '../observe/request-log.ts'
@@ -110,7 +111,7 @@ export function makeParts(options: PartsOptions, tee: TimedQuoteSource | undefin
 interface Dialers {
   readonly container: Dialer
   /** Where a readiness probe goes: always to the container where it is verified. */
-  readonly probe: (host: string, port: number) => Dialer['dial']
+  readonly probe: Means['dial']
 }
 
 function makeDialers(
@@ -140,8 +141,10 @@ function makeDialers(
   }
   const container = makeDialer({ host: containerHost, port: config.ports.user, clock, judge, refused })
   const probe = judge
-    ? () => container.dial
-    : (host: string, port: number) => makeDialer({ host, port, clock, judge: undefined, refused }).dial
+    ? (_host: string, _port: number, offer: Offer): Dial =>
+        done =>
+          container.dial(done, { offer })
+    : (host: string, port: number): Dial => makeDialer({ host, port, clock, judge: undefined, refused }).dial
   return { container, probe }
 }
 

@@ -24,12 +24,12 @@ const announced = {
 const probeStreams = 16
 
 /** What all of a connection's uploads may have waiting together. Go: 1 MiB, which one stalled upload can use up. */
-const uploadWindow = 4 << 20
+const uploadWindow = 2 << 20
 
 /** Fields of one head; what they may add up to is announced. */
 const maxFields = 4_096
 
-/** Streams that a client may break off: so many at once, and so many a second (as nghttp2 counts them). */
+/** Streams that a client may break off: so many at once, and so many a second. nghttp2 has the same bounds, told later. */
 const resets = { burst: 1_000, perSecond: 33 } as const
 
 /** How long a client may take to see that we leave. */
@@ -68,6 +68,8 @@ export class Connection implements Front {
         ...(extendedConnect ? { enableConnectProtocol: true } : {}),
       },
       maxHeaderListPairs: maxFields,
+      streamResetBurst: resets.burst * 2,
+      streamResetRate: resets.perSecond,
       maxSendHeaderBlockLength: limits.responseHeadBytes,
       ...asReceived,
     })

@@ -295,9 +295,7 @@ export class Exchange implements Driver, Caller {
 
   /** So that the client cannot take what it has for a whole response. */
   #break(end: End): void {
-    this.#finish(end)
-    this.#answer.stop()
-    this.#stream.close(NGHTTP2_INTERNAL_ERROR)
+    this.#finish(end, NGHTTP2_INTERNAL_ERROR)
   }
 
   #stopClock(): void {
@@ -305,7 +303,8 @@ export class Exchange implements Driver, Caller {
     this.#stopTimer = undefined
   }
 
-  #finish(end: End): void {
+  /** @param code breaks the stream off; absent: what has been said is said to the end */
+  #finish(end: End, code?: number): void {
     if (this.#state === 'ended') return
     this.#state = 'ended'
     this.#stopClock()
@@ -315,8 +314,13 @@ export class Exchange implements Driver, Caller {
     this.#kept = undefined
     this.#front.window.forget(this.#stream)
     this.#ticket?.finished(end, this.#retries)
-    // Who has its answer need not send the rest (RFC 9113 §8.1). Trailers, where there are any, have to leave before.
-    if (!this.#whole && this.#answerTrailers.length === 0) stopUpload(this.#stream)
+    if (code !== undefined) {
+      this.#answer.stop()
+      this.#stream.close(code)
+    } else if (!this.#whole && this.#answerTrailers.length === 0) {
+      // Who has its answer need not send the rest (RFC 9113 §8.1). Trailers, where there are any, have to leave before.
+      stopUpload(this.#stream)
+    }
     this.#front.over(this, this.#stream)
   }
 }

@@ -1,6 +1,7 @@
 // One request as a stream of an HTTP/2 connection to the container.
 
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2'
+import { Duplex } from 'node:stream'
 import { Fault, systemCode } from '../../base/errors.ts'
 import type { Call, Caller } from './call.ts'
 import { fieldMap, statusOf, withoutPseudo } from './fields.ts'
@@ -37,6 +38,8 @@ export class StreamCall implements Call {
   readonly #line: Line
   #caller: Caller | undefined
   #heard = false
+  /** The container has said where its side of the stream ends. */
+  #said = false
   #complete = false
   #error: string | undefined
   /** Bytes of body that the head promised and that have not come; -1 where it promised nothing. */
@@ -48,6 +51,7 @@ export class StreamCall implements Call {
     this.#line = line
     this.#caller = caller
     ;(stream as Owned)[callOf] = this
+    stream.push = noticeEnd
     stream
       .on('headers', onHeaders as () => void)
       .on('response', onResponse as () => void)
@@ -107,10 +111,14 @@ export class StreamCall implements Call {
     this.#caller?.trailers(withoutPseudo(raw))
   }
 
-  /** The stream's end, which a reset also looks like: a head must have come, and all that it promised. */
+  /** No more will come. @param reset true where the stream was closed and not ended */
+  noMore(reset: boolean): void {
+    this.#said ||= !reset
+  }
+
+  /** What node:http2 calls the end of a stream, which a reset without an error is too. */
   ended(): void {
-    const { rstCode } = this.#stream
-    if (!this.#heard || rstCode !== NGHTTP2_NO_ERROR || this.#missing > 0 || this.#line.lost) return
+    if (!this.#heard || !this.#said || this.#missing > 0) return
     this.#complete = true
     const caller = this.#caller
     this.#caller = undefined
@@ -148,6 +156,12 @@ export class StreamCall implements Call {
 }
 
 // One function for all streams, found by each through its own property: a request makes no closure.
+
+/** node:http2 pushes null when END_STREAM comes; and again, once it has closed the stream, whatever closed it. */
+function noticeEnd(this: ClientHttp2Stream, chunk: Buffer | null): boolean {
+  if (chunk === null) (this as Owned)[callOf].noMore(this.closed)
+  return Duplex.prototype.push.call(this, chunk)
+}
 
 function onHeaders(this: Owned, headers: IncomingHttpHeaders, _flags: number, raw: string[]): void {
   this[callOf].headers(headers, raw)

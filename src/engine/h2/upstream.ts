@@ -54,7 +54,7 @@ export class Upstream implements Line {
     }
     // First: the session's own listeners tell streams of the end of the socket, and those ask here for the reason.
     socket.on('error', error => {
-      this.lost ??= lossFault(systemCode(error))
+      this.lost ??= lossFault(error, told)
     })
     socket.on('end', () => {
       this.lost ??= new Fault('upstream-closed', 'EOF')
@@ -78,7 +78,7 @@ export class Upstream implements Line {
       this.#owner.roomier()
     })
     this.#session.on('error', error => {
-      this.lost ??= sessionFault(error, told)
+      this.lost ??= lossFault(error, told)
     })
     this.#session.on('close', () => {
       this.lost ??= new Fault('upstream-closed', 'EOF')
@@ -128,15 +128,11 @@ export class Upstream implements Line {
   }
 }
 
-function lossFault(code: string | undefined): Fault {
-  if (code === 'ECONNRESET' || code === 'EPIPE') return new Fault('upstream-reset', 'connection reset by peer')
-  return new Fault('upstream-closed', code ?? 'EOF')
-}
-
 /** @param spoke true where it has shown before that it speaks HTTP/2 */
-function sessionFault(error: Error, spoke: boolean): Fault {
-  const code = systemCode(error) ?? ''
-  if (!code.startsWith('ERR_HTTP2_')) return lossFault(code)
+function lossFault(error: Error, spoke: boolean): Fault {
+  const code = systemCode(error) ?? 'EOF'
+  if (code === 'ECONNRESET' || code === 'EPIPE') return new Fault('upstream-reset', 'connection reset by peer')
+  if (!code.startsWith('ERR_HTTP2_')) return new Fault('upstream-closed', code)
   if (spoke) return new Fault('upstream-malformed', `http2: the container broke the protocol (${code})`)
   return new Fault('upstream-malformed', 'http2: what answered does not speak HTTP/2, as the request does')
 }

@@ -6,11 +6,12 @@ import type { Http2Session, Http2Stream } from 'node:http2'
 
 export class Window {
   readonly #session: Http2Session
-  readonly #size: number
-  readonly #held = new Map<Http2Stream, number>()
+  #size: number
+  readonly #held = new Map<Http2Stream, { bytes: number; readonly push: Http2Stream['push'] }>()
   #total = 0
+  #shut = false
 
-  /** @param size bytes that may wait in all of a connection's streams together */
+  /** @param size bytes that may come before anybody has read any; half as many more may wait */
   constructor(session: Http2Session, size: number) {
     this.#session = session
     this.#size = size
@@ -26,12 +27,13 @@ export class Window {
   stop(stream: Http2Stream): void {
     stream.pause()
     if (this.#held.has(stream)) return
-    this.#held.set(stream, 0)
+    const { push } = stream
+    this.#held.set(stream, { bytes: 0, push })
     this.#count(stream, stream.readableLength)
     // Every byte that comes passes here, also while nobody reads.
     stream.push = (chunk: Buffer | null): boolean => {
       if (chunk) this.#count(stream, chunk.length)
-      return Object.getPrototypeOf(stream).push.call(stream, chunk)
+      return push.call(stream, chunk)
     }
   }
 
@@ -44,20 +46,35 @@ export class Window {
   /** What the stream holds is not wanted any more. */
   forget(stream: Http2Stream): void {
     const held = this.#held.get(stream)
-    if (held === undefined) return
+    if (!held) return
     this.#held.delete(stream)
-    Reflect.deleteProperty(stream, 'push')
-    this.#total -= held
+    stream.push = held.push
+    this.#total -= held.bytes
     this.#apply()
   }
 
   #count(stream: Http2Stream, bytes: number): void {
-    this.#held.set(stream, (this.#held.get(stream) ?? 0) + bytes)
+    const held = this.#held.get(stream)
+    if (!held) return
+    held.bytes += bytes
     this.#total += bytes
     this.#apply()
   }
 
+  /**
+   * Shut at half of the size, opened again at a quarter. Whoever reopens a window of nghttp2 gets back the right to tell of
+   * credit and no credit: that is told with the next byte that comes, for which one byte of credit is given besides.
+   */
   #apply(): void {
-    if (!this.#session.destroyed) this.#session.setLocalWindowSize(Math.max(0, this.#size - this.#total))
+    if (this.#session.destroyed) return
+    if (!this.#shut && this.#total > this.#size / 2) {
+      this.#shut = true
+      this.#session.setLocalWindowSize(0)
+    } else if (this.#shut && this.#total <= this.#size / 4) {
+      this.#shut = false
+      this.#session.setLocalWindowSize(this.#size)
+      this.#size++
+      this.#session.setLocalWindowSize(this.#size)
+    }
   }
 }
