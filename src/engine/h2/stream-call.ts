@@ -1,7 +1,6 @@
 // One request as a stream of an HTTP/2 connection to the container.
 
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2'
-import { Duplex } from 'node:stream'
 import { Fault, systemCode } from '../../base/errors.ts'
 import type { Call, Caller } from './call.ts'
 import { fieldMap, statusOf, withoutPseudo } from './fields.ts'
@@ -160,7 +159,7 @@ export class StreamCall implements Call {
 /** node:http2 pushes null when END_STREAM comes; and again, once it has closed the stream, whatever closed it. */
 function noticeEnd(this: ClientHttp2Stream, chunk: Buffer | null): boolean {
   if (chunk === null) (this as Owned)[callOf].noMore(this.closed)
-  return Duplex.prototype.push.call(this, chunk)
+  return Object.getPrototypeOf(this).push.call(this, chunk)
 }
 
 function onHeaders(this: Owned, headers: IncomingHttpHeaders, _flags: number, raw: string[]): void {
