@@ -37,6 +37,9 @@ const special = {
   ],
   'test/engine/corpus.ts': [],
   'test/engine/peers.ts': [],
+  'test/engine/abuse.ts': [],
+  'test/engine/grpc.ts': [],
+  'test/engine/websocket.ts': [],
   'test/engine/undici.ts': [
     'src/engine/undici.ts',
     'src/engine/switch.ts',
