@@ -38,6 +38,7 @@ const special = {
   'test/engine/corpus.ts': [],
   'test/engine/peers.ts': [],
   'test/engine/abuse.ts': [],
+  'test/engine/bridge.ts': ['bridge-wire', 'discovery', 'http1-call'].map(name => `src/engine/h2/${name}.ts`),
   'test/engine/grpc.ts': [],
   'test/engine/websocket.ts': [],
   'test/engine/undici.ts': [

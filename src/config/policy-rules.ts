@@ -37,7 +37,7 @@ export type Trust =
 
 /** What the format knows and this version does not do, wherever a policy asks for it. */
 export function unimplemented(document: PolicyDocument): Complaint[] {
-  const { inbound, identity, upstream, collateral, observe, signed } = document
+  const { inbound, identity, collateral, observe, signed } = document
   const only = 'this version does only '
   const asked: readonly (readonly [asked: boolean, path: string, want: string, got: unknown])[] = [
     [inbound.clients.mode !== 'none', '/inbound/clients/mode', `${only}"none"`, inbound.clients.mode],
@@ -50,12 +50,6 @@ export function unimplemented(document: PolicyDocument): Complaint[] {
       identity.source,
     ],
     [identity.provision !== undefined, '/identity/provision', 'nothing, as there is no CA yet', identity.provision],
-    [
-      upstream.protocol === 'auto' || upstream.protocol === 'h2',
-      '/upstream/protocol',
-      `${only}"mirror" and "http/1.1"`,
-      upstream.protocol,
-    ],
     [
       collateral.dangerPastNextUpdateSeconds !== 0,
       '/collateral/dangerPastNextUpdateSeconds',
@@ -96,6 +90,10 @@ export function contradictions(document: PolicyDocument): Complaint[] {
   }
   if (upstream.mode === 'plaintext' && upstream.clientCertificate) {
     complaints.push({ path: '/upstream/clientCertificate', want: 'false, as mode is "plaintext"', got: 'true' })
+  }
+  if (upstream.mode === 'plaintext' && upstream.protocol === 'auto') {
+    const want = 'another one, as only over TLS (ALPN) a container says what it speaks'
+    complaints.push({ path: '/upstream/protocol', want, got: 'auto' })
   }
   if (upstream.upgrade.allow.includes('*') && upstream.upgrade.allow.length > 1) {
     complaints.push({ path: '/upstream/upgrade/allow', want: '"*" alone', got: show(upstream.upgrade.allow) })

@@ -2,22 +2,40 @@
 // over the stream API of node:http2; its compatibility layer is not used.
 
 import type { Socket } from 'node:net'
+import { Fault } from '../base/errors.ts'
 import type { Gate, Peer } from '../gate/contract.ts'
-import type { Engine, EngineOptions } from './engine.ts'
+import { fastWires } from './bytes/handle-wire.ts'
+import { Pool } from './bytes/pool.ts'
+import { StreamWire } from './bytes/stream-wire.ts'
+import type { Bridge, Engine, EngineOptions } from './engine.ts'
+import { BridgeWire } from './h2/bridge-wire.ts'
 import { Connection } from './h2/connection.ts'
-import { StreamReach } from './h2/reach.ts'
+import { Discovery } from './h2/discovery.ts'
+import { Reaching } from './h2/reach.ts'
+import { Upstream } from './h2/upstream.ts'
 import { Upstreams } from './h2/upstreams.ts'
 
 /** How often connections without a request are looked at. */
 const sweepMs = 1_000
 
-export function makeHttp2Engine(gate: Gate, options: EngineOptions): Engine {
+/** What the container speaks by the policy; undefined: it says so itself. In its mirror, who speaks HTTP/2 meets the same. */
+const spoken = { mirror: 'h2', h2: 'h2', 'http/1.1': 'http/1.1', auto: undefined } as const
+
+export interface Http2Engine extends Engine {
+  /** Lets clients of HTTP/1.1 reach a container that speaks HTTP/2. */
+  readonly bridge: Bridge
+}
+
+export function makeHttp2Engine(gate: Gate, options: EngineOptions): Http2Engine {
   const connections = new Set<Connection>()
   const upstreams = new Upstreams(options.dialer, options.clock, options.authority)
   const onDrained: (() => void)[] = []
   const onClosed: (() => void)[] = []
   let draining = false
-  const reach = new StreamReach(upstreams, options)
+  const discovery = new Discovery(options.dialer, upstreams, spoken[options.protocol ?? 'mirror'])
+  const makeWire = fastWires() ?? ((socket, ear, intake) => new StreamWire(socket, ear, intake))
+  const pool = new Pool(options.dialer, options.clock, options.maxIdleUpstream, makeWire)
+  const reach = new Reaching(options, discovery, pool)
   const shared = { gate, options, reach, strip: new Set(options.strip), changed: look }
 
   /** Lets go of who waits for the end of requests, or of connections. */
@@ -32,6 +50,7 @@ export function makeHttp2Engine(gate: Gate, options: EngineOptions): Engine {
     const now = options.clock.monotonic()
     for (const connection of connections) if (connection.overdue(now, options.idleConnectionMs)) connection.close()
     upstreams.sweep()
+    reach.sweep()
   })
 
   function gone(connection: Connection): void {
@@ -41,6 +60,11 @@ export function makeHttp2Engine(gate: Gate, options: EngineOptions): Engine {
 
   return {
     name: 'http2',
+    bridge: (done, how) =>
+      discovery.open(outcome => {
+        if (outcome instanceof Fault || !(outcome instanceof Upstream)) done(outcome)
+        else done({ verdict: outcome.verdict, wire: ear => new BridgeWire(outcome, ear) })
+      }, how),
     accept(socket: Socket, from: Peer) {
       const connection = new Connection(socket, from, shared, gone)
       connections.add(connection)
@@ -61,11 +85,13 @@ export function makeHttp2Engine(gate: Gate, options: EngineOptions): Engine {
       await closed
       stopSweep()
       upstreams.destroy()
+      reach.destroy()
     },
     destroy() {
       for (const connection of connections) connection.destroy()
       stopSweep()
       upstreams.destroy()
+      reach.destroy()
     },
   }
 }

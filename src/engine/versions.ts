@@ -4,21 +4,23 @@
 // HTTP/2 is loaded for the first connection that speaks it.
 
 import type { Socket } from 'node:net'
-import type { Peer } from '../gate/contract.ts'
-import type { Engine, MakeEngine } from './engine.ts'
+import { describe, Fault } from '../base/errors.ts'
+import type { Gate, Peer } from '../gate/contract.ts'
+import type { Bridge, Engine, EngineOptions, MakeEngine } from './engine.ts'
+import type { Http2Engine } from './h2.ts'
 
-type Load = () => Promise<MakeEngine>
+type Load = () => Promise<(gate: Gate, options: EngineOptions) => Http2Engine>
 
 const loadHttp2: Load = async () => (await import('./h2.ts')).makeHttp2Engine
 
 export function bothVersions(makeHttp1: MakeEngine, load: Load = loadHttp2): MakeEngine {
   return (gate, options) => {
-    let http2: Promise<Engine> | undefined
-    let made: Engine | undefined
+    let http2: Promise<Http2Engine> | undefined
+    let made: Http2Engine | undefined
     /** What was asked of an engine that was not there yet. */
     let asked: 'nothing' | 'drain' | 'destroy' = 'nothing'
 
-    async function make(): Promise<Engine> {
+    async function make(): Promise<Http2Engine> {
       made = (await load())(gate, options)
       if (asked !== 'nothing') made[asked]()
       return made
@@ -38,8 +40,27 @@ export function bothVersions(makeHttp1: MakeEngine, load: Load = loadHttp2): Mak
       )
     }
 
+    /** Where the container may speak HTTP/2 whatever the client speaks. */
+    const bridge: Bridge = (done, how) => {
+      if (made) return made.bridge(done, how)
+      let giveUp = (): void => {
+        wanted = false
+      }
+      let wanted = true
+      http2 ??= make()
+      http2.then(
+        engine => {
+          if (wanted) giveUp = engine.bridge(done, how)
+        },
+        error => done(new Fault('internal', describe(error))),
+      )
+      return () => giveUp()
+    }
+
+    const bridges = options.protocol === 'auto' || options.protocol === 'h2'
     const http1 = makeHttp1(gate, {
       ...options,
+      ...(bridges ? { bridge } : {}),
       handOver(socket, from, early) {
         socket.pause()
         socket.unshift(early)

@@ -150,7 +150,7 @@ function makeDialers(
 
 /** The container's own readiness, and ours: whoever has no valid certificate to show is not ready. */
 function askContainer(
-  { config, clock, writeError }: PartsOptions,
+  { config, policy, clock, writeError }: PartsOptions,
   { container, probe }: Dialers,
   credentials: Credentials,
 ): () => Promise<Reply> {
@@ -159,7 +159,8 @@ function askContainer(
     dial: probe,
     clock,
     verified: container.verified,
-    http2AutoDetection: config.http2AutoDetection,
+    http2AutoDetection:
+      config.http2AutoDetection || policy.upstream.protocol === 'auto' || policy.upstream.protocol === 'h2',
     aggressiveTryMs: container.verified ? tryMs.verified : tryMs.plain,
     failed: text => writeError(`${text}\n`),
   })
@@ -224,6 +225,7 @@ function engineOptions(
     maxIdleUpstream: config.concurrency > 0 ? config.concurrency : unlimitedIdle,
     idleConnectionMs: config.idleConnectionMs,
     plaintext: policy.inbound.plaintext,
+    protocol: policy.upstream.protocol,
     misbehaved: metrics.misbehaved,
   }
 }

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream'
 import t, { type Test } from 'tap'
 import { type RawData, WebSocket, WebSocketServer } from 'ws'
 import { allLegs, type Legs, startLegs } from '../support/legs.ts'
+import { until } from '../support/process.ts'
 import { listen } from '../support/sockets.ts'
 
 interface Container {
@@ -100,7 +101,7 @@ for (const legs of allLegs) {
       const mine = await opened()
       mine.close(4_002, 'enough')
       await once(mine, 'close')
-      t.ok(closes.some(({ code, reason }) => code === 4_002 && reason === 'enough'))
+      await until('the container hears', () => closes.some(each => each.code === 4_002 && each.reason === 'enough'))
       const theirs = await opened()
       theirs.send('close')
       const [code, reason] = await once(theirs, 'close')

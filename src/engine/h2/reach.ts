@@ -1,50 +1,82 @@
-// To a container that speaks HTTP/2.
+// How a stream's request gets to the container: as a stream, or as a request of HTTP/1.1.
 
-import { Fault } from '../../base/errors.ts'
+import { describe, Fault } from '../../base/errors.ts'
+import type { Pool } from '../bytes/pool.ts'
+import type { Upstream as Http1Upstream } from '../bytes/upstream.ts'
 import type { EngineOptions } from '../engine.ts'
+import type { RequestRules } from '../rewrite.ts'
 import type { Asked } from './asked.ts'
-import type { Call, Caller, Reach } from './call.ts'
+import type { Caller, Reach } from './call.ts'
+import type { Discovery } from './discovery.ts'
 import { callFields } from './fields.ts'
-import type { Upstream } from './upstream.ts'
-import type { Upstreams } from './upstreams.ts'
+import { Http1Call, headText } from './http1-call.ts'
+import { Upstream } from './upstream.ts'
 
 const nothing = (): void => {}
 
-export class StreamReach implements Reach {
-  readonly #upstreams: Upstreams
+export class Reaching implements Reach {
   readonly #options: EngineOptions
   readonly #strip: ReadonlySet<string>
+  readonly #discovery: Discovery
+  /** Connections of HTTP/1.1; undefined where none are opened. */
+  readonly #pool: Pool
 
-  constructor(upstreams: Upstreams, options: EngineOptions) {
-    this.#upstreams = upstreams
+  constructor(options: EngineOptions, discovery: Discovery, pool: Pool) {
     this.#options = options
     this.#strip = new Set(options.strip)
+    this.#discovery = discovery
+    this.#pool = pool
   }
 
   call(asked: Asked, caller: Caller): () => void {
-    const upstream = this.#upstreams.take()
-    if (!upstream) {
-      return this.#upstreams.wait(outcome => {
-        caller.opened(outcome instanceof Fault ? outcome : this.#ask(outcome, asked, caller))
-      })
+    const kept = this.#discovery.spoken === 'h2' ? undefined : this.#pool.take()
+    if (kept) {
+      this.#askHttp1(kept, asked, caller)
+      return nothing
     }
-    caller.opened(this.#ask(upstream, asked, caller))
-    return nothing
+    return this.#discovery.open(outcome => {
+      if (outcome instanceof Fault) caller.opened(outcome)
+      else if (outcome instanceof Upstream) this.#askHttp2(outcome, asked, caller)
+      else this.#askHttp1(this.#pool.adopt(outcome), asked, caller)
+    }, {})
   }
 
-  #ask(upstream: Upstream, asked: Asked, caller: Caller): Call {
+  sweep(): void {
+    this.#pool.sweep()
+  }
+
+  destroy(): void {
+    this.#pool.destroy()
+  }
+
+  #askHttp2(upstream: Upstream, asked: Asked, caller: Caller): void {
+    const { method, target: path, protocol } = asked
+    const fields = callFields(asked.fields, { method, path, protocol, scheme: upstream.scheme }, this.#rules(asked))
+    caller.opened(upstream.ask(fields, !asked.hasBody, caller))
+  }
+
+  #askHttp1(upstream: Http1Upstream | Fault, asked: Asked, caller: Caller): void {
+    if (upstream instanceof Fault) {
+      caller.opened(upstream)
+      return
+    }
+    try {
+      const head = headText(asked, this.#rules(asked))
+      caller.opened(new Http1Call(this.#pool, upstream, caller, asked, head, this.#options.allowUnframed))
+    } catch (error) {
+      upstream.destroy()
+      caller.opened(error instanceof Fault ? error : new Fault('internal', describe(error)))
+    }
+  }
+
+  #rules(asked: Asked): RequestRules {
     const { authority, honourOriginalHost } = this.#options
-    const fields = callFields(
-      asked.fields,
-      { method: asked.method, path: asked.target, scheme: upstream.scheme, protocol: asked.protocol },
-      {
-        peer: asked.from.address,
-        authority,
-        strip: this.#strip,
-        targetAuthority: asked.authority,
-        honourOriginalHost: honourOriginalHost ?? true,
-      },
-    )
-    return upstream.ask(fields, !asked.hasBody, caller)
+    return {
+      peer: asked.from.address,
+      authority,
+      strip: this.#strip,
+      targetAuthority: asked.authority,
+      honourOriginalHost: honourOriginalHost ?? true,
+    }
   }
 }
