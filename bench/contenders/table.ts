@@ -5,7 +5,7 @@ import type { Contender } from './contender.ts'
 import { go } from './go.ts'
 import { haproxy } from './haproxy.ts'
 import { httpProxy } from './http-proxy.ts'
-import { nginx } from './nginx.ts'
+import { nginx, nginxHttp2 } from './nginx.ts'
 import { postern } from './postern.ts'
 
 const direct: Contender = {
@@ -29,6 +29,7 @@ export const contenders: readonly Contender[] = [
   postern('undici', 'postern proxy --engine undici, the reference engine'),
   go,
   nginx,
+  nginxHttp2,
   haproxy,
   httpProxy,
   direct,
