@@ -38,7 +38,11 @@ const special = {
   'test/engine/corpus.ts': [],
   'test/engine/peers.ts': [],
   'test/engine/abuse.ts': [],
-  'test/engine/bridge.ts': ['bridge-wire', 'discovery', 'http1-call'].map(name => `src/engine/h2/${name}.ts`),
+  'test/engine/bridge.ts': [
+    'src/engine/versions.ts',
+    ...['bridge-wire', 'discovery', 'http1-call', 'reach'].map(name => `src/engine/h2/${name}.ts`),
+  ],
+  'test/engine/preface.ts': ['src/engine/preface.ts', 'src/engine/bytes/client.ts', 'src/engine/bytes/stream-wire.ts'],
   'test/engine/grpc.ts': [],
   'test/engine/websocket.ts': [],
   'test/engine/undici.ts': [

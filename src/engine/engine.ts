@@ -49,8 +49,6 @@ export interface EngineOptions {
   readonly idleConnectionMs: number
   /** What connections without TLS are for; absent: requests. Probes need few streams and no switch of protocols. */
   readonly plaintext?: 'serve' | 'probes-only'
-  /** Whether clients of HTTP/2 may open tunnels (RFC 8441); absent: no, as in Go. */
-  readonly extendedConnect?: boolean
   /** Told of each connection or stream that was broken off because of what its client did. */
   readonly misbehaved?: (what: Misbehaviour) => void
   /** What the container is spoken to in; absent: mirror, which is what the client speaks, as in Knative. */

@@ -3,7 +3,11 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
+import { Out } from '../../src/engine/bytes/out.ts'
+import { deaf, type Ear } from '../../src/engine/bytes/wire.ts'
 import type { Dialer, Protocol } from '../../src/engine/dial.ts'
+import { BridgeWire } from '../../src/engine/h2/bridge-wire.ts'
+import type { Upstream } from '../../src/engine/h2/upstream.ts'
 import type { FakeClock } from '../support/clock.ts'
 import { plainDialer } from '../support/engine.ts'
 import { Backend, dialWire, type Wire } from '../support/engine-wire.ts'
@@ -265,6 +269,36 @@ t.test('a large body passes, and a container that does not read stops the client
   t.match(await client.take(4), '8\r\n1')
 })
 
+t.test('a bridge has no socket to give away, and what is only for sockets does nothing', async t => {
+  let closed = 0
+  const ear: Ear = { ...deaf, closed: () => closed++ }
+  const asked: string[][] = []
+  const upstream = {
+    room: true,
+    scheme: 'http',
+    ask: (fields: string[]) => {
+      asked.push(fields)
+      return { send: () => true, end() {}, stop() {}, go() {}, cancel() {} }
+    },
+  } as unknown as Upstream
+  const wire = new BridgeWire(upstream, ear)
+  t.throws(() => wire.release(), { code: 'internal' })
+  t.equal(wire.keep(), undefined)
+  t.match([wire.writable, wire.pending, wire.full], [true, 0, false])
+  for (const nothing of ['end', 'keepFrom', 'cork', 'uncork', 'gather', 'pause', 'resume', 'opened'] as const)
+    wire[nothing]()
+  const out = new Out()
+  t.equal(wire.send(out.text('GET / HTTP/1.1\r\nHost: a\r\nHTTP2-Settings: x\r\n\r\n')), true)
+  t.same(asked, [[':method', 'GET', ':scheme', 'http', ':path', '/', ':authority', 'a']])
+  wire.pause()
+  wire.resume()
+  wire.reset()
+  wire.close()
+  t.equal(wire.writable, false)
+  await new Promise(resolve => setImmediate(resolve))
+  t.equal(closed, 1)
+})
+
 t.test('a client that leaves resets its stream', async t => {
   const codes: number[] = []
   const { wire, gate } = await fromHttp1(t, stream => {
@@ -315,6 +349,35 @@ t.test('the container says what it speaks, once, and both versions of client rea
     t.equal(offers.filter(offer => offer === 'h2,http/1.1').length, 1, 'asked once')
     t.ok(speaks === 'http/1.1' || offers.length === 1, 'and shared where it can be')
   }
+})
+
+t.test('clients that leave while the container is asked what it speaks are not waited for', async t => {
+  let tell = (): void => {}
+  const { client, gate, sessions } = await makeStreamStand(t, undefined, {
+    protocol: 'auto',
+    makeDialer: (port, clock) => {
+      const chosen = choosing(port, clock, () => 'h2', [])
+      return {
+        ...chosen,
+        dial: (done, how) => {
+          tell = () => chosen.dial(done, how)
+          return () => {}
+        },
+      }
+    },
+  })
+  const session = client()
+  const leaving = [session.request(), session.request()]
+  const staying = ask(session)
+  const visits = [await gate.next(), await gate.next(), await gate.next()]
+  for (const stream of leaving) {
+    stream.on('error', () => {})
+    stream.close(8)
+  }
+  for (const visit of visits.slice(0, 2)) t.same(await visit.over(), ['finished client-left 0'])
+  tell()
+  t.match(await staying, { status: 200 })
+  t.equal(sessions.length, 1)
 })
 
 t.test('a container that could not be had is asked anew', async t => {

@@ -15,13 +15,12 @@ export class Asked implements RequestHead {
   readonly target: string
   readonly version = '2'
   readonly from: Peer
-  readonly upgrade: boolean
+  /** A stream is never more than one request: tunnels over streams (RFC 8441) are not offered, as in Go. */
+  readonly upgrade = false
   /** Name, value, name, value, … without pseudo-fields. */
   readonly fields: readonly string[]
   /** Undefined where neither `:authority` nor Host names one. */
   readonly authority: string | undefined
-  /** Of an extended CONNECT (RFC 8441): what the stream is to carry, lower case. */
-  readonly protocol: string | undefined
   readonly hasBody: boolean
 
   /** @param raw as received: pseudo-fields first @param whole true where the stream's first fields are its last */
@@ -29,21 +28,17 @@ export class Asked implements RequestHead {
     let method = ''
     let target = ''
     let authority: string | undefined
-    let protocol: string | undefined
     for (let i = 0; raw[i]?.startsWith(':'); i += 2) {
       const value = raw[i + 1] ?? ''
       if (raw[i] === ':method') method = value
       else if (raw[i] === ':path') target = value
       else if (raw[i] === ':authority') authority = value
-      else if (raw[i] === ':protocol') protocol = value.toLowerCase()
     }
     this.method = method
     this.target = target
     this.from = from
     this.fields = withoutPseudo(raw)
     this.authority = authority ?? firstValue(this.fields, 'host')
-    this.protocol = protocol
-    this.upgrade = protocol !== undefined
     this.hasBody = !whole
   }
 
@@ -61,7 +56,7 @@ export class Asked implements RequestHead {
     const hosts = values(this.fields, 'host')
     if (hosts.length > 1 || (hosts.length === 1 && hosts[0] !== this.authority)) return malformed
     if (this.authority !== undefined && !validHost(this.authority)) return `${malformed}: malformed Host header`
-    if (this.method === 'CONNECT' && this.protocol === undefined) return undefined
+    if (this.method === 'CONNECT') return undefined
     if (!this.target.startsWith('/') && this.target !== '*') return malformed
     return /[\0-\x20\x7f]/.test(this.target) || !parseTarget(this.method, this.target) ? malformed : undefined
   }

@@ -57,7 +57,7 @@ export class Connection implements Front {
     this.#from = from
     this.#shared = shared
     this.#gone = gone
-    const { clock, plaintext, extendedConnect } = shared.options
+    const { clock, plaintext } = shared.options
     this.#since = clock.monotonic()
     this.#resetsAt = this.#since
     const few = plaintext === 'probes-only' && !from.secure
@@ -65,7 +65,6 @@ export class Connection implements Front {
       settings: {
         ...announced,
         ...(few ? { maxConcurrentStreams: probeStreams } : {}),
-        ...(extendedConnect ? { enableConnectProtocol: true } : {}),
       },
       maxHeaderListPairs: maxFields,
       streamResetBurst: resets.burst * 2,

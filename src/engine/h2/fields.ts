@@ -23,8 +23,6 @@ export interface CallHead {
   readonly method: string
   readonly path: string
   readonly scheme: 'http' | 'https'
-  /** With an extended CONNECT (RFC 8441). */
-  readonly protocol?: string | undefined
 }
 
 /** The head that the container gets as a stream's first fields. */
@@ -33,7 +31,6 @@ export function callFields(received: readonly string[], head: CallHead, rules: R
   const fields = [':method', head.method, ':scheme', head.scheme, ':path', head.path]
   // What is no host is left out; the connection's own stands in for it.
   if (made[1]) fields.push(':authority', made[1])
-  if (head.protocol !== undefined) fields.push(':protocol', head.protocol)
   for (let i = 2; i + 1 < made.length; i += 2) {
     const name = made[i] ?? ''
     // Means something on a connection of HTTP/1.1 only, and HTTP/2 forbids it there.

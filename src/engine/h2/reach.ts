@@ -50,8 +50,8 @@ export class Reaching implements Reach {
   }
 
   #askHttp2(upstream: Upstream, asked: Asked, caller: Caller): void {
-    const { method, target: path, protocol } = asked
-    const fields = callFields(asked.fields, { method, path, protocol, scheme: upstream.scheme }, this.#rules(asked))
+    const { method, target: path } = asked
+    const fields = callFields(asked.fields, { method, path, scheme: upstream.scheme }, this.#rules(asked))
     caller.opened(upstream.ask(fields, !asked.hasBody, caller))
   }
 
