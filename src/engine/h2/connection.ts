@@ -95,11 +95,12 @@ export class Connection implements Front {
   over(exchange: Exchange, stream: ServerHttp2Stream): void {
     this.#exchanges.delete(exchange)
     this.#since = this.#shared.options.clock.monotonic()
-    if (!stream.destroyed) {
-      this.#untaken.set(stream, this.#since)
-      stream.once('close', () => this.#untaken.delete(stream))
-    }
+    if (!stream.destroyed) this.#untaken.set(stream, this.#since)
     this.#shared.changed()
+  }
+
+  closed(stream: ServerHttp2Stream): void {
+    this.#untaken.delete(stream)
   }
 
   /** CVE-2023-44487: who opens streams only to break them off costs us more than it pays. */

@@ -32,6 +32,8 @@ export interface Front {
   /** No new stream may be opened. */
   leave(): void
   over(exchange: Exchange, stream: ServerHttp2Stream): void
+  /** The last word about a stream; behind over(). */
+  closed(stream: ServerHttp2Stream): void
 }
 
 type State = 'waiting' | 'calling' | 'relaying' | 'ended'
@@ -81,7 +83,7 @@ export class Exchange implements Driver, Caller {
     stream
       .on('aborted', onGone as () => void)
       .on('error', ignore)
-      .on('close', onGone as () => void)
+      .on('close', onClose as () => void)
   }
 
   /** Asks the gate and obeys. */
@@ -204,6 +206,11 @@ export class Exchange implements Driver, Caller {
     if (this.#state === 'ended') return
     this.#finish('client-left')
     this.#front.reset()
+  }
+
+  closed(): void {
+    this.gone()
+    this.#front.closed(this.#stream)
   }
 
   // The container's answer.
@@ -337,6 +344,10 @@ function ignore(): void {}
 
 function onGone(this: Owned): void {
   this[exchangeOf].gone()
+}
+
+function onClose(this: Owned): void {
+  this[exchangeOf].closed()
 }
 
 function onData(this: Owned, chunk: Buffer): void {
