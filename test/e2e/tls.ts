@@ -4,6 +4,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
+import { connect as connectHttp2 } from 'node:http2'
 import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import t, { type Test } from 'tap'
 import { judgePeer } from '../../src/attest/peer.ts'
@@ -11,6 +12,7 @@ import type { PeerRule } from '../../src/attest/policy.ts'
 import { toHex } from '../../src/base/bytes.ts'
 import { demoFunction, demoProxy } from '../../src/demo/enclaves.ts'
 import { trust } from '../support/evidence.ts'
+import { ask as askHttp2 } from '../support/http2.ts'
 import { ask, choosePorts, environment, type Ports, startServing, stopAtOnce, until } from '../support/process.ts'
 import { type Container, startDemoContainer } from '../support/process-inside.ts'
 import { exchange } from '../support/sockets.ts'
@@ -115,6 +117,20 @@ t.test('what it refuses', async t => {
     t.equal(socket.alpnProtocol, false)
     t.match(await request(socket), 'HTTP/1.1 200 OK')
   })
+})
+
+t.test('HTTP/2 by ALPN is served beside it, loaded for the first who asks', async t => {
+  const { ports } = await setUp(t)
+  const session = connectHttp2(`https://127.0.0.1:${ports.tls}`, { rejectUnauthorized: false })
+  session.on('error', () => {})
+  t.teardown(() => session.destroy())
+  const probe = { 'user-agent': 'Knative-Activator-Probe', 'k-network-probe': 'queue' }
+  t.match(await askHttp2(session, probe), { status: 200, body: 'queue' })
+  t.match(await askHttp2(session, { 'k-network-probe': 'probe', 'k-network-hash': 'abc' }), {
+    status: 200,
+    headers: { 'k-network-hash': 'abc' },
+  })
+  t.equal((await askHttp2(session)).status, 502, 'the container does not speak it')
 })
 
 t.test('the host cannot lower the floor, and may raise it', async t => {
