@@ -66,6 +66,7 @@ export function makeHttp2Engine(gate: Gate, options: EngineOptions): Http2Engine
         else done({ verdict: outcome.verdict, wire: ear => new BridgeWire(outcome, ear) })
       }, how),
     accept(socket: Socket, from: Peer) {
+      if (socket.destroyed) return
       const connection = new Connection(socket, from, shared, gone)
       connections.add(connection)
       if (draining) connection.leave()

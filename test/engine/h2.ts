@@ -7,7 +7,17 @@ import type { Dialer, Link } from '../../src/engine/dial.ts'
 import type { Verdict } from '../../src/gate/contract.ts'
 import type { FakeClock } from '../support/clock.ts'
 import { plainDialer } from '../support/engine.ts'
-import { block, type Framed, flag, frame, framedContainer, type, u32 } from '../support/frames.ts'
+import {
+  block,
+  type Framed,
+  flag,
+  frame,
+  framedClient,
+  framedContainer,
+  request,
+  type,
+  u32,
+} from '../support/frames.ts'
 import { makeRig } from '../support/gate.ts'
 import { ask, hear, makeStreamStand, type Serve } from '../support/http2.ts'
 import { until as untilNamed } from '../support/process.ts'
@@ -518,6 +528,50 @@ t.test('heads that could be read in two ways are refused before the gate', async
   }
   t.equal(gate.visits.length, 0)
   t.equal((await ask(session, { ':authority': 'a.example', host: 'a.example' })).status, 200)
+})
+
+t.test('fields that HTTP/2 cannot carry are left out, whoever sends them', async t => {
+  const settings = ['http2-settings', 'AAMAAABk'] as const
+  const answer = [
+    frame(type.headers, flag.endHeaders, 1, block([[':status', '103'], settings])),
+    frame(type.headers, flag.endHeaders, 1, block([[':status', '200'], ['content-type', 'a/b'], settings])),
+    frame(type.data, 0, 1, Buffer.from('hello')),
+    frame(type.headers, flag.endHeaders | flag.endStream, 1, block([['x-t', 'v'], settings])),
+  ]
+  const got: Framed[] = []
+  const container = await framedContainer(t, (wire, stream) => {
+    got.push(wire)
+    if (stream === 1 && got.length === 1) setTimeout(() => wire.send(...answer), 50)
+  })
+  const { port } = await makeStreamStand(t, undefined, { makeDialer: (_, clock) => plainDialer(container, clock) })
+  const wire = framedClient(t, port).send(
+    frame(type.headers, flag.endHeaders, 1, block([...Object.entries({ ...request, ':method': 'POST' }), settings])),
+    frame(type.data, 0, 1, Buffer.from('x')),
+    frame(type.headers, flag.endHeaders | flag.endStream, 1, block([['x-sent', '1'], settings])),
+  )
+  await until(() => wire.of(type.headers).length === 3)
+  t.equal(wire.of(type.headers).at(-1)?.flags, flag.endHeaders | flag.endStream)
+  await until(() => got[0]?.of(type.headers).length === 2)
+  t.pass('all of it passed but the field')
+})
+
+t.test('streams that are broken off at any moment break nothing else', async t => {
+  const { client, gate, sessions } = await makeStreamStand(t, (stream, headers, raw) => {
+    stream.additionalHeaders({ ':status': 103, link: 'x' })
+    say(200, headers[':method'] === 'HEAD' ? '' : 'x')(stream, headers, raw)
+  })
+  const session = client()
+  await ask(session)
+  const streams = Array.from({ length: 200 }, (_, i) => {
+    const stream = session.request({ ':method': i % 2 ? 'HEAD' : 'POST' })
+    stream.on('error', () => {})
+    setTimeout(() => stream.close(NGHTTP2_CANCEL), i / 10)
+    return hear(stream)
+  })
+  await Promise.all(streams)
+  await until(() => gate.visits.every(visit => visit.finishes === 1))
+  t.equal((await ask(session)).status, 200)
+  t.equal(sessions.length, 1)
 })
 
 t.test('CONNECT is not forwarded', async t => {

@@ -90,6 +90,8 @@ export class Answer {
   #respond(endStream: boolean, waitForTrailers: boolean, first?: Buffer): void {
     const fields = this.#head ?? []
     this.#head = undefined
+    // Broken off, and not told so yet.
+    if (this.#stream.destroyed || this.#stream.closed) return
     if (this.#sniff && first && first.length > 0) fields.push('content-type', sniffContentType(first))
     fields.unshift(':status', String(this.#status))
     this.#stream.respond(fields, { endStream, waitForTrailers })

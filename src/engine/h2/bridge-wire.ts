@@ -90,7 +90,11 @@ export class BridgeWire implements Wire, Caller {
     this.#body.begin(framing?.framing ?? 'none', framing?.length ?? 0)
     this.#bodyless = method === 'HEAD'
     head.reset()
-    this.#call = this.#upstream.ask(fields, this.#body.done, this)
+    try {
+      this.#call = this.#upstream.ask(fields, this.#body.done, this)
+    } catch {
+      this.destroy()
+    }
   }
 
   // The response, as lines and chunks.

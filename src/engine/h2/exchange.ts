@@ -219,6 +219,7 @@ export class Exchange implements Driver, Caller {
     if (this.#state !== 'calling') return
     this.#stopClock()
     this.#ticket?.interim(status)
+    if (this.#stream.destroyed || this.#stream.closed) return
     this.#stream.additionalHeaders({ ':status': status, ...fieldMap(responseFields(fields)) })
   }
 

@@ -8,6 +8,9 @@ import { firstValue, type RequestRules, requestFields, responseFields, spellings
 /** Of a session: what is repeated is passed on repeated. (An option that the types of Node do not know yet.) */
 export const asReceived = { strictSingleValueFields: false } as const
 
+/** Means something on a connection of HTTP/1.1 only. nghttp2 takes it; node:http2 throws where it is to be sent. */
+const unsendable = 'http2-settings'
+
 export function statusOf(headers: IncomingHttpHeaders): number {
   return Number(headers[':status'] ?? 0)
 }
@@ -33,8 +36,7 @@ export function callFields(received: readonly string[], head: CallHead, rules: R
   if (made[1]) fields.push(':authority', made[1])
   for (let i = 2; i + 1 < made.length; i += 2) {
     const name = made[i] ?? ''
-    // Means something on a connection of HTTP/1.1 only, and HTTP/2 forbids it there.
-    if (name === 'http2-settings') continue
+    if (name === unsendable) continue
     fields.push(name, made[i + 1] ?? '')
   }
   const announced = firstValue(received, 'trailer')
@@ -44,7 +46,7 @@ export function callFields(received: readonly string[], head: CallHead, rules: R
 
 /** The head that the client gets, without the status. */
 export function answerFields(received: readonly string[], status: number): string[] {
-  const fields = responseFields(received)
+  const fields = without(responseFields(received), unsendable)
   const announced = firstValue(received, 'trailer')
   if (announced !== undefined) fields.push('trailer', announced)
   if (status !== 204 && status >= 200) return fields
@@ -52,7 +54,8 @@ export function answerFields(received: readonly string[], status: number): strin
   return without(fields, 'content-length')
 }
 
-function without(fields: readonly string[], lowerName: string): string[] {
+function without(fields: string[], lowerName: string): string[] {
+  if (firstValue(fields, lowerName) === undefined) return fields
   const kept: string[] = []
   for (let i = 0; i + 1 < fields.length; i += 2) {
     if (fields[i]?.toLowerCase() !== lowerName) kept.push(fields[i] ?? '', fields[i + 1] ?? '')
@@ -79,6 +82,7 @@ export function fieldMap(fields: readonly string[]): OutgoingHttpHeaders {
   const map: Record<string, string | string[]> = Object.create(null)
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const name = (fields[i] ?? '').toLowerCase()
+    if (name === unsendable) continue
     const value = fields[i + 1] ?? ''
     const before = map[name]
     map[name] = before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value]

@@ -6,7 +6,7 @@ import type { Upstream as Http1Upstream } from '../bytes/upstream.ts'
 import type { EngineOptions } from '../engine.ts'
 import type { RequestRules } from '../rewrite.ts'
 import type { Asked } from './asked.ts'
-import type { Caller, Reach } from './call.ts'
+import type { Call, Caller, Reach } from './call.ts'
 import type { Discovery } from './discovery.ts'
 import { callFields } from './fields.ts'
 import { Http1Call, headText } from './http1-call.ts'
@@ -52,7 +52,7 @@ export class Reaching implements Reach {
   #askHttp2(upstream: Upstream, asked: Asked, caller: Caller): void {
     const { method, target: path } = asked
     const fields = callFields(asked.fields, { method, path, scheme: upstream.scheme }, this.#rules(asked))
-    caller.opened(upstream.ask(fields, !asked.hasBody, caller))
+    caller.opened(open(() => upstream.ask(fields, !asked.hasBody, caller)))
   }
 
   #askHttp1(upstream: Http1Upstream | Fault, asked: Asked, caller: Caller): void {
@@ -60,13 +60,12 @@ export class Reaching implements Reach {
       caller.opened(upstream)
       return
     }
-    try {
+    const call = open(() => {
       const head = headText(asked, this.#rules(asked))
-      caller.opened(new Http1Call(this.#pool, upstream, caller, asked, head, this.#options.allowUnframed))
-    } catch (error) {
-      upstream.destroy()
-      caller.opened(error instanceof Fault ? error : new Fault('internal', describe(error)))
-    }
+      return new Http1Call(this.#pool, upstream, caller, asked, head, this.#options.allowUnframed)
+    })
+    if (call instanceof Fault) upstream.destroy()
+    caller.opened(call)
   }
 
   #rules(asked: Asked): RequestRules {
@@ -78,5 +77,14 @@ export class Reaching implements Reach {
       targetAuthority: asked.authority,
       honourOriginalHost: honourOriginalHost ?? true,
     }
+  }
+}
+
+/** What cannot be sent fails its own request and nothing else. */
+function open(call: () => Call): Call | Fault {
+  try {
+    return call()
+  } catch (error) {
+    return error instanceof Fault ? error : new Fault('request-unsupported', describe(error))
   }
 }

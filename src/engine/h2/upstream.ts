@@ -107,9 +107,9 @@ export class Upstream implements Line {
 
   /** @param fields as callFields() makes them @param whole true where no body follows */
   ask(fields: string[], whole: boolean, caller: Caller): StreamCall {
+    const stream = this.#session.request(fields, { endStream: whole, waitForTrailers: !whole })
     this.#open++
     this.#carried++
-    const stream = this.#session.request(fields, { endStream: whole, waitForTrailers: !whole })
     return new StreamCall(stream, this, caller)
   }
 

@@ -46,6 +46,10 @@ export class Upstreams {
 
   /** Takes over a connection that was dialed for something else and turned out to speak HTTP/2. */
   adopt(link: Link, done: Done): void {
+    if (link.socket.destroyed) {
+      done(new Fault('upstream-closed', 'EOF'))
+      return
+    }
     const settled = (outcome: Upstream | Fault): void => {
       stop()
       done(outcome)
@@ -64,11 +68,6 @@ export class Upstreams {
       const old = upstream.idle && now - upstream.idleSince > limits.upstreamIdleMs
       if (old || !this.#dialer.valid(upstream.verdict)) this.#retire(upstream)
     }
-  }
-
-  /** No new streams; those that are open may end. */
-  drain(): void {
-    for (const upstream of [...this.#all]) if (upstream.idle) this.#retire(upstream)
   }
 
   destroy(): void {
