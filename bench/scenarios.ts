@@ -149,7 +149,7 @@ export const scenarios: readonly Scenario[] = [
     summary: 'HTTP/2 on both legs: 105 B answer, 4 connections with 16 requests under way each',
     kind: 'http2',
     legs: front,
-    quick: front,
+    quick: ['h-h'],
     connections: 4,
   },
   {
@@ -157,7 +157,7 @@ export const scenarios: readonly Scenario[] = [
     name: 'grpc',
     summary: 'gRPC unary over HTTP/2: 105 B message and trailers back, 4 connections with 16 calls under way each',
     kind: 'http2',
-    legs: front,
+    legs: ['h-h'],
     shape: { ...small, path: '/grpc' },
     connections: 4,
   },

@@ -13,6 +13,7 @@ const direct: Contender = {
   summary: 'no proxy: the load straight to the backend, the floor of rates and latencies',
   missing: () => undefined,
   cannot({ limit, kind, fresh, shape }, leg) {
+    if (kind === 'http2') return 'its floor is that of the backend, which is heavier there'
     if (kind === 'idle' || fresh) return 'nothing of its own to measure'
     if (shape.path === '/close') return 'nothing behind it'
     if (leg === 'h-tls' || leg === 'tls-h') return 'one connection is plain or TLS, not both'

@@ -137,8 +137,7 @@ for (const [name, makeEngine] of [
         socket.write(part)
         await delay(10)
       }
-      await Promise.race([once(socket, 'close'), delay(2_000)])
-      t.equal(socket.closed, true)
+      if (!socket.readableEnded) await once(socket, 'end')
       return answer
     }
     t.match(await tell('PRI * HTTP/2.0\r\nHost: a\r\n\r\nSM\r\n\r\n'), /^HTTP\/1.1 505 /)
