@@ -4,9 +4,15 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { Out } from '../../src/engine/bytes/out.ts'
+import type { Pool } from '../../src/engine/bytes/pool.ts'
 import { deaf, type Ear } from '../../src/engine/bytes/wire.ts'
 import type { Dialer, Protocol } from '../../src/engine/dial.ts'
+import type { EngineOptions } from '../../src/engine/engine.ts'
+import { Asked } from '../../src/engine/h2/asked.ts'
 import { BridgeWire } from '../../src/engine/h2/bridge-wire.ts'
+import type { Caller } from '../../src/engine/h2/call.ts'
+import type { Discovery } from '../../src/engine/h2/discovery.ts'
+import { Reaching } from '../../src/engine/h2/reach.ts'
 import type { Upstream } from '../../src/engine/h2/upstream.ts'
 import type { FakeClock } from '../support/clock.ts'
 import { plainDialer } from '../support/engine.ts'
@@ -93,11 +99,30 @@ t.test('bodies pass both ways with their lengths, or in chunks with their traile
   t.match(await none, { status: 200 })
 })
 
-t.test('what HTTP/1.1 would read in another way is not sent there', async t => {
-  const { client, backend } = await toHttp1(t)
-  const session = client()
-  t.match(await ask(session, { ':method': 'A B' }).catch(() => ({ code: 1 })), { code: 1 })
-  t.equal(backend.total, 0)
+const unfit: readonly (readonly [name: string, method: string, target: string, fields: readonly string[]])[] = [
+  ['a method with a space', 'GET /x HTTP/1.1', '/', []],
+  ['a target with a space', 'GET', '/ HTTP/1.1', []],
+  ['a target with CR LF', 'GET', '/\r\nX: y', []],
+  ['a name with a colon', 'GET', '/', ['x:', 'y']],
+  ['a value with CR LF', 'GET', '/', ['x', 'a\r\nGET / HTTP/1.1']],
+  ['a cookie with CR LF', 'GET', '/', ['cookie', 'a=1\r\nx: y']],
+  ['two lengths', 'POST', '/', ['content-length', '1', 'content-length', '2']],
+]
+
+t.test('what HTTP/1.1 would read in another way is not sent there, whoever let it through', async t => {
+  for (const [name, method, target, fields] of unfit) {
+    let destroyed = 0
+    const pool = { take: () => ({ destroy: () => destroyed++ }) } as unknown as Pool
+    const discovery = { spoken: 'http/1.1' } as unknown as Discovery
+    const options = { authority: 'a', strip: [], allowUnframed: false } as unknown as EngineOptions
+    const raw = [':method', method, ':scheme', 'http', ':path', target, ':authority', 'a', ...fields]
+    const asked = new Asked(raw, { address: '192.0.2.7', secure: true }, true)
+    let outcome: unknown
+    const caller = { opened: (call: unknown) => (outcome = call) } as unknown as Caller
+    new Reaching(options, discovery, pool).call(asked, caller)
+    t.match(outcome, { code: 'request-malformed' }, name)
+    t.equal(destroyed, 1)
+  }
 })
 
 t.test('a kept connection that is gone costs nothing, one that breaks is told', async t => {
