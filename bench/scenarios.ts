@@ -9,12 +9,13 @@ import { type Shape, small } from './requests.ts'
  *
  * - `closed`: each connection has one request under way
  * - `open`: at a fixed rate, whatever the answers do
+ * - `http2`: HTTP/2 on both legs, each connection with 16 requests under way (h2load)
  * - `websocket`: each connection is a WebSocket with one message under way, which the backend echoes
  * - `events`: each connection receives server-sent events, one every 10 ms
  * - `idle`: connections that have asked once and then say nothing
  * - `start`: no load; the process is started, and asked until it answers
  */
-export type Kind = 'closed' | 'open' | 'websocket' | 'events' | 'idle' | 'start'
+export type Kind = 'closed' | 'open' | 'http2' | 'websocket' | 'events' | 'idle' | 'start'
 
 export interface Scenario {
   readonly name: string
@@ -141,6 +142,24 @@ export const scenarios: readonly Scenario[] = [
     summary: '105 B answer at 4,000 requests a second over 64 connections',
     legs: ['h-h'],
     rate: 4_000,
+  },
+  {
+    ...usual,
+    name: 'http2',
+    summary: 'HTTP/2 on both legs: 105 B answer, 4 connections with 16 requests under way each',
+    kind: 'http2',
+    legs: front,
+    quick: ['h-h'],
+    connections: 4,
+  },
+  {
+    ...usual,
+    name: 'grpc',
+    summary: 'gRPC unary over HTTP/2: 105 B message and trailers back, 4 connections with 16 calls under way each',
+    kind: 'http2',
+    legs: ['h-h'],
+    shape: { ...small, path: '/grpc' },
+    connections: 4,
   },
   {
     ...usual,

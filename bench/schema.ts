@@ -90,7 +90,7 @@ const series = object({
 const scenario = object({
   name: line,
   summary: line,
-  kind: oneOf('closed', 'open', 'websocket', 'events', 'idle', 'start'),
+  kind: oneOf('closed', 'open', 'http2', 'websocket', 'events', 'idle', 'start'),
   legs: array(leg),
   quick: array(leg),
   shape: object({ method: oneOf('GET', 'POST'), path: line, bodyBytes: count, answerBytes: count }),

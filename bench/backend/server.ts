@@ -7,12 +7,14 @@
 //   /close        as /, and closes the connection
 //   /sleep/MS     as /, after so many milliseconds
 //   /echo         becomes a WebSocket that echoes messages of less than 126 bytes
+//   /grpc         as /, over HTTP/2, with a gRPC status behind it
 //   /events       server-sent events, one every 10 ms, each with the time (CLOCK_MONOTONIC, ns) at which it was sent
 //
 // A fifth argument is a port on which each TLS connection is shown another certificate.
 
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { createServer as createHttp2Server } from 'node:http2'
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 import { smallBody } from '../requests.ts'
@@ -93,13 +95,41 @@ function respond(socket: Socket, head: string): void {
   else socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n')
 }
 
+/** HTTP/2 by Node's own server: it costs more than the rest of the backend, and as much for every contender. */
+const http2 = createHttp2Server({ settings: { maxConcurrentStreams: 1_000 } })
+http2.on('sessionError', () => {})
+http2.on('stream', (stream, headers) => {
+  stream.on('error', () => {})
+  const grpc = headers[':path'] === '/grpc'
+  stream.respond(
+    { ':status': 200, 'content-type': grpc ? 'application/grpc' : 'application/json' },
+    { waitForTrailers: grpc },
+  )
+  if (grpc) stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+  stream.end(smallBody)
+})
+
+/** By ALPN, or by the first bytes. */
 function serve(socket: Socket): void {
+  socket.on('error', () => socket.destroy())
+  if ('alpnProtocol' in socket && socket.alpnProtocol === 'h2') {
+    http2.emit('connection', socket)
+    return
+  }
+  socket.once('readable', () => {
+    const first: Buffer | null = socket.read()
+    if (first) socket.unshift(first)
+    if (first?.toString('latin1', 0, 3) === 'PRI') http2.emit('connection', socket)
+    else serveHttp1(socket)
+  })
+}
+
+function serveHttp1(socket: Socket): void {
   let rest = ''
   let head = ''
   /** Of the body that is still to be read. */
   let missing = 0
   socket.setNoDelay(true)
-  socket.on('error', () => socket.destroy())
   socket.on('data', chunk => {
     let at = 0
     if (missing > 0) {
@@ -133,7 +163,7 @@ const own: TlsOptions = {
   key: readFileSync(key),
   minVersion: 'TLSv1.3',
   ciphers: 'TLS_AES_128_GCM_SHA256',
-  ALPNProtocols: ['http/1.1'],
+  ALPNProtocols: ['h2', 'http/1.1'],
 }
 const listen = (server: Server, port: string | undefined): void => {
   server.on('tlsClientError', () => {})

@@ -10,7 +10,7 @@ export const haproxy: Contender = {
   name: 'haproxy',
   summary: 'HAProxy, one thread; verifies nobody',
   missing: tools => (tools.haproxy ? undefined : hint('haproxy')),
-  cannot: () => undefined,
+  cannot: ({ kind }) => (kind === 'http2' ? 'set up for HTTP/1.1' : undefined),
   fixedPorts: [],
   version: tools => tools.haproxy?.version ?? 'missing',
   command(site) {

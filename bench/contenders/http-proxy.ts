@@ -8,7 +8,7 @@ export const httpProxy: Contender = {
   name: 'http-proxy',
   summary: 'http-proxy of npm on node:http with a keep-alive agent; verifies nobody',
   missing: () => (version() === undefined ? 'not installed: npm install http-proxy' : undefined),
-  cannot: ({ limit }) => (limit > 0 ? 'no limit' : undefined),
+  cannot: ({ limit, kind }) => (kind === 'http2' ? 'no HTTP/2' : limit > 0 ? 'no limit' : undefined),
   fixedPorts: [],
   version: () => version() ?? 'missing',
   command({ ports, backendPort, upstream, pair }) {

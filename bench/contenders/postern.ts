@@ -60,7 +60,8 @@ export function postern(engine: string, summary: string): Contender {
     missing() {
       return engines().includes(engine) ? undefined : `this build has no engine of that name: see postern proxy --help`
     },
-    cannot: () => undefined,
+    cannot: ({ kind }, leg) =>
+      kind === 'http2' && engine === 'undici' && leg.startsWith('h-') ? 'no HTTP/2 on the plain port' : undefined,
     fixedPorts: [],
     version: () => 'this commit',
     command: site => posternCommand(site, engine, usualSwitches),

@@ -6,7 +6,7 @@ import { go } from './go.ts'
 import { gramine } from './gramine.ts'
 import { haproxy } from './haproxy.ts'
 import { httpProxy } from './http-proxy.ts'
-import { nginx } from './nginx.ts'
+import { nginx, nginxHttp2 } from './nginx.ts'
 import { postern } from './postern.ts'
 
 const direct: Contender = {
@@ -14,6 +14,7 @@ const direct: Contender = {
   summary: 'no proxy: the load straight to the backend, the floor of rates and latencies',
   missing: () => undefined,
   cannot({ limit, kind, fresh, shape }, leg) {
+    if (kind === 'http2') return 'its floor is that of the backend, which is heavier there'
     if (kind === 'idle' || fresh) return 'nothing of its own to measure'
     if (shape.path === '/close') return 'nothing behind it'
     if (leg === 'h-tls' || leg === 'tls-h') return 'one connection is plain or TLS, not both'
@@ -31,6 +32,7 @@ export const contenders: readonly Contender[] = [
   gramine,
   go,
   nginx,
+  nginxHttp2,
   haproxy,
   httpProxy,
   direct,

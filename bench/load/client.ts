@@ -3,6 +3,7 @@
 
 import { ClosedLoop } from './closed.ts'
 import { Events } from './events.ts'
+import { Http2Load } from './http2.ts'
 import { Idle } from './idle.ts'
 import type { Generator, Job, Message } from './job.ts'
 import { OpenLoop } from './open.ts'
@@ -14,6 +15,8 @@ function make(job: Job): Generator {
       return new ClosedLoop(job)
     case 'open':
       return new OpenLoop(job)
+    case 'http2':
+      return new Http2Load(job)
     case 'websocket':
       return new WebSockets(job)
     case 'events':

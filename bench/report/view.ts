@@ -71,6 +71,7 @@ export function figuresOf({ kind, name, refusals }: Scenario): readonly FigureNa
       return name === 'memory' ? ['rss', 'grown', 'cpu'] : ['cpu', 'rate', 'perCore', 'busy', 'waited', 'rss']
     case 'open':
       return refusals ? ['p50', 'p99', 'rate', 'refused', 'cpu'] : ['p50', 'p90', 'p99', 'p999', 'max', 'cpu']
+    case 'http2':
     case 'websocket':
       return ['cpu', 'rate', 'busy', 'rss']
     case 'events':

@@ -1,6 +1,7 @@
 // One request to a contender before it is measured: what answers wrongly is not compared with what works.
 
 import { request } from 'node:http'
+import { connect } from 'node:http2'
 import { Fault } from '../../src/base/errors.ts'
 import type { Child } from '../machine/children.ts'
 import { requestHeaders, smallBody } from '../requests.ts'
@@ -17,7 +18,7 @@ export async function untilAnswers(name: string, child: Child, port: number, pau
   let got = 'nothing'
   for (const until = Date.now() + readyMs; Date.now() < until && child.ended() === undefined; ) {
     got = await ask(port)
-    if (got === `200 ${smallBody}`) return
+    if (got === `200 ${smallBody}` || (await askHttp2(port)) === smallBody) return
     await new Promise(resolve => setTimeout(resolve, pauseMs))
   }
   const exit = child.ended()
@@ -46,5 +47,22 @@ function ask(port: number): Promise<string> {
     asked.on('timeout', () => asked.destroy())
     asked.on('error', () => resolve('no answer'))
     asked.end()
+  })
+}
+
+/** The same of one that speaks nothing but HTTP/2 there: the body, or nothing. */
+function askHttp2(port: number): Promise<string> {
+  return new Promise(resolve => {
+    let body = ''
+    const session = connect(`http://127.0.0.1:${port}`)
+    session.setTimeout(patienceMs, () => session.destroy())
+    session.on('error', () => {})
+    session.on('close', () => resolve(body))
+    const stream = session.request({ ':path': '/' })
+    stream.on('error', () => {})
+    stream.on('data', (part: Buffer) => {
+      body += part
+    })
+    stream.on('close', () => session.destroy())
   })
 }

@@ -84,7 +84,10 @@ async function run(
   }
   const present = options.contenders.filter(({ missing }) => missing(tools) === undefined)
   const best = own.find(name => present.some(each => each.name === name))
-  const { steps, skipped: unable } = plan(options.scenarios, present, best)
+  // HTTP/2 is loaded by h2load alone.
+  const loadable = options.scenarios.filter(({ kind }) => kind !== 'http2' || tools.h2load)
+  if (loadable.length < options.scenarios.length) skip({ what: 'HTTP/2', why: hint('h2load') })
+  const { steps, skipped: unable } = plan(loadable, present, best)
   const planned = secondsOf(steps, pace, tools)
   const total = planned.reduce((sum, seconds) => sum + seconds, 0)
   const progress = new Progress(total, options.terminal, options.say)

@@ -39,7 +39,7 @@ export type Trust =
 
 /** What the format knows and this version does not do, wherever a policy asks for it. */
 export function unimplemented(document: PolicyDocument): Complaint[] {
-  const { inbound, identity, upstream, observe } = document
+  const { inbound, identity, observe } = document
   const only = 'this version does only '
   const asked: readonly (readonly [asked: boolean, path: string, want: string, got: unknown])[] = [
     [inbound.clients.mode !== 'none', '/inbound/clients/mode', `${only}"none"`, inbound.clients.mode],
@@ -52,12 +52,6 @@ export function unimplemented(document: PolicyDocument): Complaint[] {
       identity.source,
     ],
     [identity.provision !== undefined, '/identity/provision', 'nothing, as there is no CA yet', identity.provision],
-    [
-      upstream.protocol === 'auto' || upstream.protocol === 'h2',
-      '/upstream/protocol',
-      `${only}"mirror" and "http/1.1"`,
-      upstream.protocol,
-    ],
     [observe.otlp !== null, '/observe/otlp', `${only}null`, observe.otlp],
     [observe.sealTo !== null, '/observe/sealTo', `${only}null`, observe.sealTo],
   ]
@@ -86,6 +80,14 @@ export function contradictions(document: PolicyDocument): Complaint[] {
   }
   if (upstream.mode === 'plaintext' && upstream.clientCertificate) {
     complaints.push({ path: '/upstream/clientCertificate', want: 'false, as mode is "plaintext"', got: 'true' })
+  }
+  if (upstream.mode === 'plaintext' && upstream.protocol === 'auto') {
+    const want = 'another one, as only over TLS (ALPN) a container says what it speaks'
+    complaints.push({ path: '/upstream/protocol', want, got: 'auto' })
+  }
+  if (upstream.freshness === 'challenge' && upstream.protocol === 'h2') {
+    const want = '"http/1.1" or "auto", as a challenge is asked in HTTP/1.1'
+    complaints.push({ path: '/upstream/protocol', want, got: 'h2' })
   }
   if (upstream.upgrade.allow.includes('*') && upstream.upgrade.allow.length > 1) {
     complaints.push({ path: '/upstream/upgrade/allow', want: '"*" alone', got: show(upstream.upgrade.allow) })

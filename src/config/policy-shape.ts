@@ -186,7 +186,7 @@ const upstream = object({
     optional(oneOf('service', 'measurement')),
   ),
   protocol: described(
-    'HTTP version towards the container; mirror: what came in.',
+    'HTTP version towards the container; mirror: what came in; auto: what it chooses (ALPN).',
     defaulted(oneOf('mirror', 'auto', 'http/1.1', 'h2'), 'mirror'),
   ),
   accept: described('With mode attested: which of peers.', optional(text(peerName, 'a key of peers'))),

@@ -19,7 +19,7 @@ import type { Delivered, SignedFacts, SignedPolicy, Signer } from './signed/payl
 export type TlsVersion = 'TLSv1.2' | 'TLSv1.3'
 
 export type Upstream = Trust & {
-  readonly protocol: 'mirror' | 'http/1.1'
+  readonly protocol: 'mirror' | 'auto' | 'http/1.1' | 'h2'
   readonly clientCertificate: boolean
   readonly maxConnectionAgeMs: number
   /** Lower-case tokens; exactly ['*'] lets any become a tunnel. */
@@ -241,7 +241,7 @@ function build(
     },
     upstream: {
       ...trust,
-      protocol: upstream.protocol === 'http/1.1' ? 'http/1.1' : 'mirror',
+      protocol: upstream.protocol,
       clientCertificate: upstream.clientCertificate,
       maxConnectionAgeMs: upstream.maxConnectionAgeSeconds * 1000,
       upgrades: upstream.upgrade.allow,

@@ -24,7 +24,7 @@ export function makeBytesEngine(gate: Gate, options: EngineOptions, sockets: Soc
   const handles = sockets === 'handles' ? fastWires() : undefined
   const makeWire = handles ?? streams
   const clients = new Set<Client>()
-  const pool = new Pool(options.dialer, options.clock, options.maxIdleUpstream, makeWire)
+  const pool = new Pool(options.dialer, options.clock, options.maxIdleUpstream, makeWire, options.bridge)
   const onDrained: (() => void)[] = []
   const onClosed: (() => void)[] = []
   const shared = {

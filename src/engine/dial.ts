@@ -18,6 +18,18 @@ export interface Link {
   readonly verdict: Verdict
   /** What the socket is read into, where the caller brought it; else it is read as a stream. */
   readonly intake?: OnReadOpts | undefined
+  /** What the container chose of what was offered (ALPN); undefined on a plaintext leg, and where it chose nothing. */
+  readonly protocol?: Protocol | undefined
+}
+
+/** As ALPN names them (RFC 7301 §6). */
+export type Protocol = 'h2' | 'http/1.1'
+
+export interface DialHow {
+  /** Memory that is read into from the first byte on, without a stream between. */
+  readonly intake?: OnReadOpts
+  /** What is offered on a TLS leg, the best first; absent: `http/1.1`. */
+  readonly offer?: readonly Protocol[]
 }
 
 export interface Dialer {
@@ -26,9 +38,8 @@ export interface Dialer {
   /**
    * Opens and judges one connection; calls back once, later, with a link or with why there is none. The returned function
    * gives up.
-   * @param intake memory that is read into from the first byte on, without a stream between
    */
-  dial(done: (outcome: Link | Fault) => void, intake?: OnReadOpts): () => void
+  dial(done: (outcome: Link | Fault) => void, how?: DialHow): () => void
   /** Is a verdict still good for one more request? */
   valid(verdict: Verdict): boolean
 }
@@ -107,9 +118,9 @@ export function makeDialer(options: DialOptions): Dialer {
   const answered = new Answered(clock, options.freshForMs ?? 0)
   return {
     verified: judge !== undefined,
-    dial(done, intake) {
+    dial(done, how = {}) {
       try {
-        const attempt = new Attempt(options, answered, done, intake)
+        const attempt = new Attempt(options, answered, done, how)
         return () => attempt.cancel()
       } catch (error) {
         return failLater(error, done)
@@ -143,6 +154,7 @@ class Attempt {
   readonly #answered: Answered
   readonly #done: (outcome: Link | Fault) => void
   readonly #intake: OnReadOpts | undefined
+  readonly #offer: readonly Protocol[]
   readonly #socket: Socket
   readonly #stopTimer: () => void
   readonly #onError = (error: Error): void => this.#broke(error)
@@ -156,17 +168,14 @@ class Attempt {
   #asked = false
   #settled = false
 
-  constructor(
-    options: DialOptions,
-    answered: Answered,
-    done: (outcome: Link | Fault) => void,
-    intake: OnReadOpts | undefined,
-  ) {
+  constructor(options: DialOptions, answered: Answered, done: (outcome: Link | Fault) => void, how: DialHow) {
     this.#options = options
     this.#answered = answered
     this.#done = done
-    this.#intake = intake
-    this.#firstReads = intake && options.judge?.challenge && new FirstReads(intake)
+    this.#intake = how.intake
+    // A challenge is asked in HTTP/1.1, on the connection that carries requests behind it.
+    this.#offer = options.judge?.challenge ? ['http/1.1'] : (how.offer ?? ['http/1.1'])
+    this.#firstReads = how.intake && options.judge?.challenge && new FirstReads(how.intake)
     const { host, port, judge, clock } = options
     this.#socket = judge ? this.#openTls(host, port, judge) : this.#openPlain(host, port)
     this.#socket.on('error', this.#onError)
@@ -205,7 +214,7 @@ class Attempt {
       rejectUnauthorized: judge.chainToContext,
       // Names are the judge's business; Node calls this only where it trusts the chain.
       checkServerIdentity: () => undefined,
-      ALPNProtocols: ['http/1.1'],
+      ALPNProtocols: [...this.#offer],
       ...(onread && { onread }),
     })
     socket.setNoDelay(true)
@@ -217,9 +226,9 @@ class Attempt {
   async #judge(socket: TLSSocket, judge: Judge): Promise<void> {
     const generation = judge.collateralGeneration()
     // Asked here: Node ignores a minVersion beside a context of one's own.
-    const protocol = socket.getProtocol()
-    if (protocol !== 'TLSv1.3') {
-      this.#refuse([{ rule: 'handshake', want: 'TLS 1.3 with a certificate', got: protocol ?? 'none' }])
+    const version = socket.getProtocol()
+    if (version !== 'TLSv1.3') {
+      this.#refuse([{ rule: 'handshake', want: 'TLS 1.3 with a certificate', got: version ?? 'none' }])
       return
     }
     const chain = socket.isSessionReused() ? undefined : peerChain(socket)
@@ -250,7 +259,7 @@ class Attempt {
   /** Where the judge asks no more, the connection is handed over. */
   #challenge(socket: TLSSocket, judge: Judge, leaf: Uint8Array, verdict: Verdict): void {
     if (!judge.challenge) {
-      this.#settle({ socket, verdict, intake: this.#intake })
+      this.#handOver(socket, verdict)
       return
     }
     if (this.#firstReads?.early || socket.readableLength > 0) {
@@ -260,7 +269,7 @@ class Attempt {
     const challenge = judge.challenge(leaf, (...about) => socket.exportKeyingMaterial(...about))
     if (this.#answered.lately(verdict.leafSha256)) {
       this.#firstReads?.over()
-      this.#settle({ socket, verdict, intake: this.#intake })
+      this.#handOver(socket, verdict)
       return
     }
     const { host, port, clock } = this.#options
@@ -282,7 +291,12 @@ class Attempt {
     }
     this.#answered.note(verdict.leafSha256)
     const until = Math.min(verdict.until, finding.until)
-    this.#settle({ socket: this.#socket, verdict: { ...verdict, until }, intake: this.#intake })
+    this.#handOver(this.#socket as TLSSocket, { ...verdict, until })
+  }
+
+  #handOver(socket: TLSSocket, verdict: Verdict): void {
+    const protocol = this.#offer.find(each => each === socket.alpnProtocol)
+    this.#settle({ socket, verdict, intake: this.#intake, protocol })
   }
 
   #unanswered(got: string): void {
@@ -303,6 +317,8 @@ class Attempt {
       this.#settle(new Fault('upstream-refused', `dial tcp ${host}:${port}: connect: connection refused`))
     } else if (code === 'ECONNRESET' || code === 'EPIPE') {
       this.#settle(new Fault('upstream-reset', `dial tcp ${host}:${port}: connection reset by peer`))
+    } else if (code === 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL') {
+      this.#settle(new Fault('upstream-malformed', `the container speaks none of ${this.#offer.join(', ')} (ALPN)`))
     } else if (this.#socket instanceof TLSSocket && !this.#socket.connecting) {
       this.#refuse([{ rule: 'handshake', want: 'TLS 1.3 with a certificate', got: code ?? 'a failed handshake' }])
     } else {

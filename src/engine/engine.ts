@@ -3,8 +3,10 @@
 
 import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
-import type { Gate, Peer } from '../gate/contract.ts'
-import type { Dialer } from './dial.ts'
+import type { Fault } from '../base/errors.ts'
+import type { Gate, Peer, Verdict } from '../gate/contract.ts'
+import type { Ear, Wire } from './bytes/wire.ts'
+import type { Dialer, DialHow, Link } from './dial.ts'
 
 export interface Engine {
   /** For the log: which engine, over what. */
@@ -45,7 +47,33 @@ export interface EngineOptions {
   readonly maxIdleUpstream: number
   /** A client connection without a request is closed after this long; 0 keeps it, as the Go proxy does. */
   readonly idleConnectionMs: number
+  /** What connections without TLS are for; absent: requests. Probes need few streams and no switch of protocols. */
+  readonly plaintext?: 'serve' | 'probes-only'
+  /** Told of each connection or stream that was broken off because of what its client did. */
+  readonly misbehaved?: (what: Misbehaviour) => void
+  /** What the container is spoken to in; absent: mirror, which is what the client speaks, as in Knative. */
+  readonly protocol?: 'mirror' | 'auto' | 'http/1.1' | 'h2'
+  /** To a container that may speak HTTP/2, as if it spoke HTTP/1.1; absent: the dialer's sockets. */
+  readonly bridge?: Bridge
+  /** Where a plain connection goes that turns out to speak HTTP/2; absent: it is answered as HTTP/1.1 answers it. */
+  readonly handOver?: HandOver
 }
+
+/**
+ * - `protocol`: broke HTTP/2, or what it sets bounds to
+ * - `reset-flood`: broke off streams as fast as it opened them (CVE-2023-44487)
+ * - `stalled`: did not take an answer
+ */
+export type Misbehaviour = 'protocol' | 'reset-flood' | 'stalled'
+
+/** A connection to the container that speaks HTTP/1.1 to us, over a socket or over streams of HTTP/2. */
+export type Bridged = Link | { readonly verdict: Verdict; readonly wire: (ear: Ear) => Wire }
+
+/** As Dialer.dial. */
+export type Bridge = (done: (outcome: Bridged | Fault) => void, how: DialHow) => () => void
+
+/** @param early what has come already, from the connection's first byte of HTTP/2 on */
+export type HandOver = (socket: Socket, from: Peer, early: Buffer) => void
 
 /** Limits of the Go proxy that all engines share (contract: net/http Server and Transport). */
 export const limits = {

@@ -44,8 +44,8 @@ export function makeGate(parts: GateParts): Gate {
     // 3. Nothing is forwarded before we can show who we are.
     if (life.state === 'starting') return visit.answer(starting)
 
-    // 4. `OPTIONS *` is meant for us.
-    if (head.method === 'OPTIONS' && head.target === '*') return visit.answer(serverOptions)
+    // 4. `OPTIONS *` is meant for us; over HTTP/2 Go's server takes it for a request like any other.
+    if (head.version !== '2' && head.method === 'OPTIONS' && head.target === '*') return visit.answer(serverOptions)
 
     // 5. What was meant for somebody else is not ours to forward.
     const elsewhere = parts.misdirected?.(head)

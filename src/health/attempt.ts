@@ -40,7 +40,8 @@ async function run(check: Check, timeoutMs: number, means: AttemptMeans): Promis
 /** A connection is enough; behind a verified dialer that is handshake and verdict. */
 function tcp(host: string, port: number, timeoutMs: number, means: Means): Promise<Problem> {
   const until = timeoutMs > 0 ? deadline(timeoutMs, means.clock) : Number.POSITIVE_INFINITY
-  return reach<Problem>({ host, port }, until, means, {
+  // A handshake is no request: whatever the container speaks will do.
+  return reach<Problem>({ host, port, offer: ['h2', 'http/1.1'] }, until, means, {
     use: (_socket, done) => done(undefined),
     failed: text => text,
     late: () => `dial tcp ${joinHostPort(host, port)}: i/o timeout`,

@@ -31,7 +31,7 @@ export function probeGrpc(check: Extract<Check, { kind: 'grpc' }>, timeoutMs: nu
   const until = deadline(timeoutMs, means.clock)
   const fail: Fail = (code, text) => failure(code, text, timeoutMs)
   let waiting = timeoutMs > 0
-  return reach<Problem>({ host, port: check.port }, until, means, {
+  return reach<Problem>({ host, port: check.port, offer: ['h2'] }, until, means, {
     failed: text => fail('Unavailable', `connection error: desc = "transport: Error while dialing: ${text}"`),
     late: () =>
       fail(

@@ -25,7 +25,7 @@ const refused = [
 export function http2(means: Means): Get {
   return (target, declared, until, drain) => {
     let answer: Answer = timedOut
-    return reach<Answer>(target, until, means, {
+    return reach<Answer>({ ...target, offer: ['h2'] }, until, means, {
       failed: text => text,
       late: () => answer,
       use(socket, done) {

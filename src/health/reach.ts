@@ -9,8 +9,12 @@ import { joinHostPort } from './words.ts'
 /** Opens one connection; the returned function gives up. */
 export type Dial = (done: (outcome: { readonly socket: Socket } | Fault) => void) => () => void
 
+/** Versions of HTTP as ALPN names them, the best first. */
+export type Offer = readonly ('h2' | 'http/1.1')[]
+
 export interface Means {
-  readonly dial: (host: string, port: number) => Dial
+  /** @param offer what is offered where the connection is TLS */
+  readonly dial: (host: string, port: number, offer: Offer) => Dial
   readonly clock: Clock
   /** True where every socket is TLS towards a container that was judged. */
   readonly verified: boolean
@@ -19,6 +23,8 @@ export interface Means {
 export interface Place {
   readonly host: string
   readonly port: number
+  /** Absent: HTTP/1.1. */
+  readonly offer?: Offer
 }
 
 /** What is done with the connection. `done` may be called more than once; the first call counts. */
@@ -37,7 +43,7 @@ export function deadline(timeoutMs: number, clock: Clock): number {
 
 /** Connects, runs the errand and closes, all before `until`. Never rejects. */
 export function reach<T>(place: Place, until: number, means: Means, errand: Errand<T>): Promise<T> {
-  const { host, port } = place
+  const { host, port, offer = ['http/1.1'] } = place
   const { clock, dial } = means
   return new Promise(resolve => {
     let over = false
@@ -78,7 +84,7 @@ export function reach<T>(place: Place, until: number, means: Means, errand: Erra
       }
     }
     attempt(`dial tcp ${joinHostPort(host, port)}: `, () => {
-      giveUp = dial(host, port)(open)
+      giveUp = dial(host, port, offer)(open)
     })
   })
 }

@@ -18,6 +18,8 @@ export interface Metrics {
   readonly peerRefused: (rules: readonly string[]) => void
   readonly plaintextRefused: () => void
   readonly misusedHook: () => void
+  /** A client's connection or stream was broken off because of what the client did. */
+  readonly misbehaved: (what: string) => void
   readonly certificate: (notAfterMs: number) => void
   readonly certificateFailed: () => void
   /** A source of collateral was asked. */
@@ -117,6 +119,12 @@ export function makeMetrics(options: MetricsOptions): Metrics {
     help: 'Calls of /wait-for-drain beyond the number that may wait at once',
     registers,
   })
+  const misbehaviour = new Counter({
+    name: 'postern_http2_abuse_total',
+    help: 'Connections and streams of HTTP/2 that were broken off because of what their client did',
+    labelNames: ['kind'],
+    registers,
+  })
   const { evidenceMadeAt } = options
   if (evidenceMadeAt) {
     new Gauge({
@@ -212,6 +220,7 @@ export function makeMetrics(options: MetricsOptions): Metrics {
     },
     plaintextRefused: () => plaintext.inc(),
     misusedHook: () => hooks.inc(),
+    misbehaved: kind => misbehaviour.inc({ kind }),
     certificate: ms => notAfter.set(ms / 1000),
     certificateFailed: () => renewals.inc(),
     collateralAsked: (source, outcome) => asked.inc({ source, outcome }),

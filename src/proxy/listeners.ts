@@ -66,7 +66,7 @@ export function tlsListener(engine: Engine, maxConnections: number, rules: TlsRu
   }
   const server = createTlsServer({
     ...withoutUndefined(common),
-    ALPNProtocols: ['http/1.1'],
+    ALPNProtocols: ['h2', 'http/1.1'],
     handshakeTimeout: handshakeMs,
     allowHalfOpen: true,
     noDelay: true,

@@ -11,6 +11,7 @@ import type { Policy } from '../config/policy.ts'
 import type { ProxyConfig } from '../config/proxy.ts'
 import { type Dialer, makeDialer, type Reason } from '../engine/dial.ts'
 import type { Engine, MakeEngine } from '../engine/engine.ts'
+import { bothVersions } from '../engine/versions.ts'
 import type { Gate, Recorder, Reply } from '../gate/contract.ts'
 import { Deadlines } from '../gate/deadlines.ts'
 import { Drain, type DrainOptions, drainDefaults } from '../gate/drain.ts'
@@ -21,6 +22,7 @@ import { Limiter } from '../gate/limiter.ts'
 import { misdirection } from '../gate/misdirection.ts'
 import { Stats } from '../gate/stats.ts'
 import { answerProbe, notReady, ready } from '../health/probes.ts'
+import type { Dial, Means, Offer } from '../health/reach.ts'
 import { makeReadiness } from '../health/readiness.ts'
 import { type Metrics, makeMetrics } from '../observe/metrics.ts'
 import { openRequestLog, type RequestLog } from '../observe/request-log.ts'
@@ -116,14 +118,15 @@ export function makeParts(options: PartsOptions, tee: TimedQuoteSource | undefin
     verified: dialers.container.verified,
     askContainer: askContainer(options, dialers, credentials, log),
   })
-  const engine = options.makeEngine(gate, engineOptions(options, dialers.container))
+  const makeEngine = bothVersions(options.makeEngine)
+  const engine = makeEngine(gate, engineOptions(options, dialers.container, metrics))
   return { life, drain, stats, metrics, requestLog, credentials, collateral, engine, connections }
 }
 
 interface Dialers {
   readonly container: Dialer
   /** Where a readiness probe goes: always to the container where it is verified. */
-  readonly probe: (host: string, port: number) => Dialer['dial']
+  readonly probe: Means['dial']
 }
 
 function makeDialers(
@@ -153,14 +156,16 @@ function makeDialers(
   const container = makeDialer(to)
   const probing = makeDialer({ ...to, freshForMs: probeFreshMs })
   const probe = judge
-    ? () => probing.dial
-    : (host: string, port: number) => makeDialer({ host, port, clock, judge: undefined, refused }).dial
+    ? (_host: string, _port: number, offer: Offer): Dial =>
+        done =>
+          probing.dial(done, { offer })
+    : (host: string, port: number): Dial => makeDialer({ host, port, clock, judge: undefined, refused }).dial
   return { container, probe }
 }
 
 /** The container's own readiness, and ours: whoever has no valid certificate to show is not ready. */
 function askContainer(
-  { config, clock, writeError, startUp }: PartsOptions,
+  { config, policy, clock, writeError, startUp }: PartsOptions,
   { container, probe }: Dialers,
   credentials: Credentials,
   log: Log,
@@ -170,7 +175,8 @@ function askContainer(
     dial: probe,
     clock,
     verified: container.verified,
-    http2AutoDetection: config.http2AutoDetection,
+    http2AutoDetection:
+      config.http2AutoDetection || policy.upstream.protocol === 'auto' || policy.upstream.protocol === 'h2',
     aggressiveTryMs: container.verified ? tryMs.verified : tryMs.plain,
     failed: text => writeError(`${text}\n`),
   })
@@ -220,7 +226,11 @@ function makeRoleGate({ options, life, metrics, verified, ...rest }: GateInputs)
   })
 }
 
-function engineOptions({ config, policy, clock }: PartsOptions, dialer: Dialer): Parameters<MakeEngine>[1] {
+function engineOptions(
+  { config, policy, clock }: PartsOptions,
+  dialer: Dialer,
+  metrics: Metrics,
+): Parameters<MakeEngine>[1] {
   const { upgrades, allowUnframed } = policy.upstream
   const anyToken = upgrades[0] === '*'
   return {
@@ -235,5 +245,8 @@ function engineOptions({ config, policy, clock }: PartsOptions, dialer: Dialer):
     allowUnframed: !dialer.verified || allowUnframed,
     maxIdleUpstream: config.concurrency > 0 ? config.concurrency : unlimitedIdle,
     idleConnectionMs: config.idleConnectionMs,
+    plaintext: policy.inbound.plaintext,
+    protocol: policy.upstream.protocol,
+    misbehaved: metrics.misbehaved,
   }
 }

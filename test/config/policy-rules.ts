@@ -45,7 +45,11 @@ const refused: [name: string, part: object, complaint: string | RegExp][] = [
   ['the CA', { identity: { source: 'provision' } }, /^\/identity\/source: .*got "provision"/],
   ['Vault', { identity: { source: 'vault' } }, /^\/identity\/source: .*got "vault"/],
   ["the CA's address", { identity: { provision: { url: 'https://a', accept: 'b' } } }, /^\/identity\/provision/],
-  ['HTTP/2 only', { upstream: { mode: 'plaintext', protocol: 'h2' } }, /^\/upstream\/protocol/],
+  [
+    'a challenge over HTTP/2',
+    { upstream: { ...attested, freshness: 'challenge', protocol: 'h2' }, ...peers({}) },
+    /^\/upstream\/protocol: want "http\/1\.1" or "auto"/,
+  ],
   ['ALPN', { upstream: { mode: 'plaintext', protocol: 'auto' } }, /^\/upstream\/protocol/],
   [
     'collateral for synthetic evidence',

@@ -4,6 +4,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
+import { connect as connectHttp2 } from 'node:http2'
 import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import t, { type Test } from 'tap'
 import { judgePeer } from '../../src/attest/peer.ts'
@@ -11,6 +12,7 @@ import type { PeerRule } from '../../src/attest/policy.ts'
 import { toHex } from '../../src/base/bytes.ts'
 import { demoFunction, demoProxy } from '../../src/demo/enclaves.ts'
 import { trust } from '../support/evidence.ts'
+import { ask as askHttp2 } from '../support/http2.ts'
 import { ask, choosePorts, environment, type Ports, startServing, stopAtOnce, until } from '../support/process.ts'
 import { type Container, startDemoContainer } from '../support/process-inside.ts'
 import { exchange } from '../support/sockets.ts'
@@ -63,7 +65,7 @@ const evidenceOid = '2.23.133.5.4.9'
 
 t.test('it shows an RA-TLS certificate that says SYNTHETIC and proves what it is', async t => {
   const { ports, container } = await setUp(t)
-  const socket = await connected(t, ports.tls, { ALPNProtocols: ['h2', 'http/1.1'] })
+  const socket = await connected(t, ports.tls, { ALPNProtocols: ['http/1.1'] })
   t.equal(socket.getProtocol(), 'TLSv1.3')
   t.equal(socket.alpnProtocol, 'http/1.1')
   const der = new Uint8Array(socket.getPeerCertificate(true).raw)
@@ -97,7 +99,7 @@ t.test('what it refuses', async t => {
   const { ports, container } = await setUp(t)
   const cases: [name: string, options: ConnectionOptions, code: string][] = [
     ['TLS 1.2', { maxVersion: 'TLSv1.2' }, 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION'],
-    ['HTTP/2 alone', { ALPNProtocols: ['h2'] }, 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL'],
+    ['another protocol', { ALPNProtocols: ['h3'] }, 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL'],
   ]
   for (const [name, options, code] of cases) {
     t.test(name, async t => {
@@ -115,6 +117,20 @@ t.test('what it refuses', async t => {
     t.equal(socket.alpnProtocol, false)
     t.match(await request(socket), 'HTTP/1.1 200 OK')
   })
+})
+
+t.test('HTTP/2 by ALPN is served beside it, loaded for the first who asks', async t => {
+  const { ports } = await setUp(t)
+  const session = connectHttp2(`https://127.0.0.1:${ports.tls}`, { rejectUnauthorized: false })
+  session.on('error', () => {})
+  t.teardown(() => session.destroy())
+  const probe = { 'user-agent': 'Knative-Activator-Probe', 'k-network-probe': 'queue' }
+  t.match(await askHttp2(session, probe), { status: 200, body: 'queue' })
+  t.match(await askHttp2(session, { 'k-network-probe': 'probe', 'k-network-hash': 'abc' }), {
+    status: 200,
+    headers: { 'k-network-hash': 'abc' },
+  })
+  t.equal((await askHttp2(session)).status, 502, 'the container does not speak it')
 })
 
 t.test('the host cannot lower the floor, and may raise it', async t => {
@@ -180,7 +196,7 @@ t.test('openssl s_client agrees', { skip: noOpenssl }, async t => {
   t.match(shown, /subject=.*SYNTHETIC, NOT ATTESTED/)
   t.match(shown, 'TLSv1.3')
   t.match(shown, 'TLS_AES_128_GCM_SHA256')
-  t.match(shown, 'ALPN protocol: http/1.1')
+  t.match(shown, 'ALPN protocol: h2')
   t.match(shown, 'No client certificate CA names sent')
   t.match(await s_client('-tls1_2'), /alert protocol version|no protocols available/)
 })

@@ -145,7 +145,7 @@ async function peer(t: Test, answer: (socket: TLSSocket, said: string) => void):
   const exported: string[] = []
   const sockets: TLSSocket[] = []
   const server = withKeyPem(credential, pem =>
-    createTlsServer({ ...pem, minVersion: 'TLSv1.3', noDelay: true }, socket => {
+    createTlsServer({ ...pem, minVersion: 'TLSv1.3', noDelay: true, ALPNProtocols: ['h2', 'http/1.1'] }, socket => {
       sockets.push(socket)
       const at = heard.push('') - 1
       exported.push(socket.exportKeyingMaterial(32, 'label', Buffer.from('context')).toString('hex'))
@@ -207,7 +207,7 @@ function rig(
     freshForMs,
   })
   const outcomes: (Link | Fault)[] = []
-  const dial = (intake?: Intake): (() => void) => dialer.dial(outcome => outcomes.push(outcome), intake)
+  const dial = (intake?: Intake): (() => void) => dialer.dial(outcome => outcomes.push(outcome), intake && { intake })
   async function over(n = 1): Promise<void> {
     while (outcomes.length < n) await settled()
   }
@@ -380,4 +380,11 @@ t.test('a connection that nobody listens on is no refusal', async t => {
   t.match(outcomes[0], { code: /^upstream-(reset|closed)$/ })
   t.same(refused, [])
   server.close()
+})
+
+t.test('whoever is asked is spoken to in HTTP/1.1, whatever was to be offered', async t => {
+  const { port } = await peer(t, (socket, said) => asks(said) && socket.write(good))
+  const { dialer } = rig(port)
+  const outcome = await new Promise<Link | Fault>(done => dialer.dial(done, { offer: ['h2', 'http/1.1'] }))
+  t.equal(linked(t, outcome).protocol, 'http/1.1')
 })

@@ -66,6 +66,12 @@ const series: [name: string, act: (metrics: Metrics & Recorder) => void, series:
     ['{rule="mrenclave"} 1', '{rule="debug"} 1'],
   ],
   ['refused plaintext', ({ plaintextRefused }) => plaintextRefused(), 'postern_plaintext_refused_total', [' 1']],
+  [
+    'abuse of HTTP/2',
+    ({ misbehaved }) => misbehaved('reset-flood'),
+    'postern_http2_abuse_total',
+    ['{kind="reset-flood"} 1'],
+  ],
   ['hooks beyond the bound', ({ misusedHook }) => misusedHook(), 'postern_drain_hooks_refused_total', [' 1']],
   [
     'the end of the certificate, in seconds',

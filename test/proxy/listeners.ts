@@ -130,7 +130,7 @@ t.test('behind TLS the engine gets a connection that is marked secure', async t 
   const { taken, handshake } = await tls(t)
   const socket = await handshake({ ALPNProtocols: ['h2', 'http/1.1'] })
   if (typeof socket === 'string') throw new Error(socket)
-  t.equal(socket.alpnProtocol, 'http/1.1')
+  t.equal(socket.alpnProtocol, 'h2')
   t.equal(socket.getCipher().name, tls13Ciphers.split(':')[0], 'our order wins')
   await until('it is in', () => taken.length === 1)
   t.match(taken[0]?.peer, { address: '127.0.0.1', port: Number, secure: true })

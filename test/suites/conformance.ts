@@ -26,13 +26,13 @@ const suites = [
   {
     name: 'under the policy compatible it behaves as the Go queue-proxy does, but for the listed differences',
     command: `${shipped} proxy --policy compatible`,
-    areas: `${common},probe,startup,signals,tls,prom`,
+    areas: `${common},h2c,probe,startup,signals,tls,prom`,
     expected: [''],
   },
   {
     name: 'so it does with an attested container',
     command: `${here('../support/attested-front.ts')} proxy --policy ${here('../support/attested-serve.json')}`,
-    areas: `${common},probe,signals,tls,prom`,
+    areas: `${common},h2c,probe,signals,tls,prom`,
     expected: ['', '-attested'],
   },
   {

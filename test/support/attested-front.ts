@@ -1,6 +1,6 @@
 // A command that runs the proxy with an attested container: it puts an RA-TLS front before whatever listens on USER_PORT
 // and becomes `postern` with the same arguments, so that a suite made for plaintext containers exercises the verified
-// leg. Evidence is SYNTHETIC. Bytes pass through unchanged.
+// leg. Evidence is SYNTHETIC. Bytes pass through unchanged, whatever ALPN has chosen: what is behind tells by the first.
 //
 //   node test/support/attested-front.ts proxy --policy POLICY
 
@@ -24,9 +24,16 @@ function join(a: Socket, b: Socket): void {
   }
 }
 
+const options = {
+  minVersion: 'TLSv1.3',
+  ALPNProtocols: ['h2', 'http/1.1'],
+  allowHalfOpen: true,
+  noDelay: true,
+} as const
+
 const credential = await demoCredential(demoFunction())
 const front = withKeyPem(credential, pem =>
-  createServer({ ...pem, minVersion: 'TLSv1.3', allowHalfOpen: true, noDelay: true }, socket => {
+  createServer({ ...pem, ...options }, socket => {
     join(socket, connect({ port: behind, host: '127.0.0.1', allowHalfOpen: true, noDelay: true }))
   }),
 )

@@ -20,6 +20,7 @@ export interface Role {
   /** Where the container is expected. */
   readonly userPort: number
   readonly tlsPort: number
+  readonly plainPort: number
   /** Log lines, as written. */
   readonly lines: readonly string[]
   ask(path: string): Promise<Answer>
@@ -78,6 +79,7 @@ export async function startRole(t: Test, text: string, secure: boolean): Promise
   return {
     userPort: port('USER_PORT'),
     tlsPort: port('QUEUE_SERVING_TLS_PORT'),
+    plainPort: port('QUEUE_SERVING_PORT'),
     lines,
     ask: path => ask(port(secure ? 'QUEUE_SERVING_TLS_PORT' : 'QUEUE_SERVING_PORT'), path, secure),
     probe() {

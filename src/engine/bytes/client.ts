@@ -3,9 +3,11 @@
 
 import type { Peer } from '../../gate/contract.ts'
 import { limits } from '../engine.ts'
+import { asksForHttp2, firstStream, matchPreface, preface, prefaceEnd, switching } from '../preface.ts'
 import { Asked } from './asked.ts'
 import { Carry } from './carry.ts'
 import { Exchange, type Front, type Shared } from './exchange.ts'
+import { field } from './names.ts'
 import type { Ear, Wire } from './wire.ts'
 
 /** More than this of what nobody has asked for yet is left in the kernel. */
@@ -17,8 +19,11 @@ const lingerMs = 2_000
 const badRequest = '400 Bad Request'
 const tooLarge = '431 Request Header Fields Too Large'
 
-/** head: between requests or within a head · busy: an exchange runs · swallow: the rest of a body that nobody wants. */
-type Phase = 'head' | 'busy' | 'swallow' | 'lingering' | 'closing' | 'closed'
+/**
+ * head: between requests or within a head · busy: an exchange runs · swallow: the rest of a body that nobody wants ·
+ * switching: HTTP/2 was asked for and agreed to, and its first bytes have not all come.
+ */
+type Phase = 'head' | 'busy' | 'swallow' | 'switching' | 'lingering' | 'closing' | 'closed'
 
 export class Client implements Front {
   readonly asked: Asked
@@ -41,6 +46,8 @@ export class Client implements Front {
   /** Of the last answer, when it was looked at last. */
   #untaken = 0
   #fresh = true
+  /** The request that asked to go on as HTTP/2, as that has it. */
+  #first: Buffer | undefined
 
   constructor(wire: (ear: Ear) => Wire, from: Peer, shared: Shared, gone: (client: Client) => void) {
     this.asked = new Asked(from)
@@ -155,7 +162,7 @@ export class Client implements Front {
     }
     const quiet = now - this.#since
     if (ending) return quiet > (pending > 0 ? limits.headMs : lingerMs)
-    if (this.#phase === 'swallow') return quiet > limits.headMs
+    if (this.#phase === 'swallow' || this.#phase === 'switching') return quiet > limits.headMs
     if (this.#phase !== 'head') return false
     if (this.#fresh || this.asked.fields.begun) return quiet > limits.headMs
     return idleMs > 0 && quiet > idleMs
@@ -186,7 +193,10 @@ export class Client implements Front {
         if (this.#exchange) break
       } else if (this.#phase === 'swallow') {
         if (!this.#swallow()) break
-      } else break
+      } else {
+        if (this.#phase === 'switching') this.#switch()
+        break
+      }
     }
     this.#running = false
   }
@@ -196,7 +206,10 @@ export class Client implements Front {
     // Who does not read answers is not asked for more.
     if (this.at === this.to || this.wire.full) return false
     const { asked } = this
-    if (!asked.fields.begun) this.#since = this.#shared.options.clock.monotonic()
+    if (!asked.fields.begun) {
+      this.#since = this.#shared.options.clock.monotonic()
+      if (this.#fresh && this.input[this.at] === preface[0] && this.#isPreface()) return false
+    }
     const length = asked.fields.feed(this.input, this.at, this.to)
     if (length === 0) return false
     if (length < 0) {
@@ -218,10 +231,59 @@ export class Client implements Front {
       this.#refuse(problem)
       return false
     }
+    if (this.#mayHandOver && this.#asksForHttp2()) {
+      this.#beginSwitch()
+      return true
+    }
     this.#phase = 'busy'
     this.#exchange = new Exchange(this.#shared, this)
     this.#exchange.begin()
     return true
+  }
+
+  // A connection that goes on as HTTP/2.
+
+  get #mayHandOver(): boolean {
+    return this.#shared.options.handOver !== undefined && !this.asked.from.secure
+  }
+
+  /** False where this is HTTP/1.1 after all. */
+  #isPreface(): boolean {
+    const match = this.#mayHandOver ? matchPreface(this.input, this.at, this.to) : 'no'
+    if (match === 'yes') this.#handOver(Buffer.from(this.input.subarray(this.at, this.to)))
+    else if (match === 'broken') this.close()
+    return match !== 'no'
+  }
+
+  /** Only without a body, which would have to be held until the other protocol has begun; and not where only probes are. */
+  #asksForHttp2(): boolean {
+    const { fields, body } = this.asked
+    if (fields.find(field.upgrade) < 0 || body.framing !== 'none') return false
+    return this.#shared.options.plaintext !== 'probes-only' && asksForHttp2(fields.raw())
+  }
+
+  #beginSwitch(): void {
+    const { method, target, path, authority, fields } = this.asked
+    this.#first = firstStream({ method, path: path ?? target, authority, fields: fields.raw() })
+    this.#phase = 'switching'
+    this.#since = this.#shared.options.clock.monotonic()
+    this.wire.give(switching)
+  }
+
+  /** The request stands behind the client's preface, where its stream would have been opened. */
+  #switch(): void {
+    const end = prefaceEnd(this.input, this.at, this.to)
+    if (end < 0) this.close()
+    if (end <= 0 || !this.#first) return
+    const { input, at, to } = this
+    this.#handOver(Buffer.concat([input.subarray(at, end), this.#first, input.subarray(end, to)]))
+  }
+
+  #handOver(early: Buffer): void {
+    this.at = this.to
+    this.#phase = 'closed'
+    this.#gone(this)
+    this.#shared.options.handOver?.(this.wire.release(), this.asked.from, early)
   }
 
   #swallow(): boolean {

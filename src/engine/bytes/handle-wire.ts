@@ -7,7 +7,7 @@ import { systemCode } from '../../base/errors.ts'
 import { giveBack, Intake } from './intake.ts'
 import type { Out } from './out.ts'
 import { resetSocket } from './stream-wire.ts'
-import type { Ear, MakeWire, Wire } from './wire.ts'
+import { deaf, type Ear, type MakeWire, type Wire } from './wire.ts'
 
 /** More than this is too much to have pending. */
 const highWater = 64 * 1024
@@ -242,6 +242,12 @@ class HandleWire implements Wire {
 
   reset(): void {
     resetSocket(this.#socket)
+  }
+
+  release(): Socket {
+    this.#socket.pause()
+    this.ear = deaf
+    return this.#socket
   }
 }
 

@@ -4,13 +4,14 @@
 import type { Clock } from '../../base/clock.ts'
 import { Fault } from '../../base/errors.ts'
 import type { Dialer } from '../dial.ts'
-import { limits } from '../engine.ts'
+import { type Bridge, type Bridged, limits } from '../engine.ts'
 import { Intake } from './intake.ts'
 import { Upstream } from './upstream.ts'
 import type { MakeWire } from './wire.ts'
 
 export class Pool {
   readonly #dialer: Dialer
+  readonly #open: Bridge
   readonly #clock: Clock
   readonly #maxIdle: number
   readonly #makeWire: MakeWire
@@ -18,8 +19,9 @@ export class Pool {
   readonly #idle: Upstream[] = []
   #closed = false
 
-  constructor(dialer: Dialer, clock: Clock, maxIdle: number, makeWire: MakeWire) {
+  constructor(dialer: Dialer, clock: Clock, maxIdle: number, makeWire: MakeWire, bridge?: Bridge) {
     this.#makeWire = makeWire
+    this.#open = bridge ?? ((done, how) => dialer.dial(done, how))
     this.#dialer = dialer
     this.#clock = clock
     this.#maxIdle = maxIdle
@@ -39,20 +41,18 @@ export class Pool {
   /** Opens another; calls back once, later. The returned function gives up. */
   dial(done: (outcome: Upstream | Fault) => void): () => void {
     const intake = new Intake()
-    return this.#dialer.dial(outcome => {
-      if (outcome instanceof Fault) {
-        done(outcome)
-        return
-      }
-      const upstream = new Upstream(outcome, intake, this, this.#makeWire)
-      this.#all.add(upstream)
-      if (!this.#closed && !intake.early) {
-        done(upstream)
-        return
-      }
-      upstream.destroy()
-      done(new Fault('upstream-malformed', 'the container spoke before it was asked'))
-    }, intake)
+    const told = (outcome: Bridged | Fault): void =>
+      done(outcome instanceof Fault ? outcome : this.adopt(outcome, intake))
+    return this.#open(told, { intake })
+  }
+
+  /** Takes over a connection that stands. @param intake what it may have been opened with */
+  adopt(link: Bridged, intake?: Intake): Upstream | Fault {
+    const upstream = new Upstream(link, intake, this, this.#makeWire)
+    this.#all.add(upstream)
+    if (!this.#closed && !intake?.early) return upstream
+    upstream.destroy()
+    return new Fault('upstream-malformed', 'the container spoke before it was asked')
   }
 
   /** Back to wait, where there is room. */

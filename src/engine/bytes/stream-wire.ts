@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import { systemCode } from '../../base/errors.ts'
 import type { Intake } from './intake.ts'
 import type { Out } from './out.ts'
-import type { Ear, Wire } from './wire.ts'
+import { deaf, type Ear, type Wire } from './wire.ts'
 
 export class StreamWire implements Wire {
   readonly #socket: Socket
@@ -100,6 +100,12 @@ export class StreamWire implements Wire {
 
   reset(): void {
     resetSocket(this.#socket)
+  }
+
+  release(): Socket {
+    this.#socket.pause()
+    this.ear = deaf
+    return this.#socket
   }
 }
 

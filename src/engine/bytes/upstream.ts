@@ -3,8 +3,7 @@
 
 import { Fault } from '../../base/errors.ts'
 import type { Verdict } from '../../gate/contract.ts'
-import type { Link } from '../dial.ts'
-import { limits } from '../engine.ts'
+import { type Bridged, limits } from '../engine.ts'
 import { Lapse, lapsed } from '../expiry.ts'
 import { Carry } from './carry.ts'
 import { Body, responseFraming } from './framing.ts'
@@ -51,10 +50,11 @@ export class Upstream implements Ear {
   #lasting = true
   #gone = false
 
-  constructor(link: Link, intake: Intake, owner: Owner, makeWire: MakeWire) {
+  constructor(link: Bridged, intake: Intake | undefined, owner: Owner, makeWire: MakeWire) {
     this.verdict = link.verdict
     this.#owner = owner
-    this.wire = makeWire(link.socket, this, link.intake === intake ? intake : undefined)
+    this.wire =
+      'wire' in link ? link.wire(this) : makeWire(link.socket, this, link.intake === intake ? intake : undefined)
   }
 
   /**

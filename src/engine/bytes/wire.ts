@@ -50,7 +50,12 @@ export interface Wire {
   destroy(): void
   /** Closes so that the other side cannot take it for an orderly end, where the protocol below can say so. */
   reset(): void
+  /** Lets go of the socket, which is paused: nobody is told anything any more. What was told stays told. */
+  release(): Socket
 }
+
+/** Who hears of a wire that has been released. */
+export const deaf: Ear = { bytes() {}, drained() {}, ended() {}, closed() {} }
 
 /** @param intake what the socket is read into, where it was opened so; else the wire reads it in its own way */
 export type MakeWire = (socket: Socket, ear: Ear, intake?: Intake) => Wire

@@ -25,7 +25,7 @@ function stand(maxIdle = 10) {
   let outcome: 'link' | 'speaks' | Fault = 'link'
   const dialer: Dialer = {
     verified: true,
-    dial(done, intake) {
+    dial(done, { intake } = {}) {
       const link: Link = { socket: undefined as unknown as Socket, verdict: { ...verdict }, intake }
       if (outcome === 'speaks') intake?.callback(1, new Uint8Array(1))
       done(outcome instanceof Fault ? outcome : link)

@@ -1,0 +1,143 @@
+// Connections to the container that speak HTTP/2: all requests share the first one with room, and another is dialed only
+// where every one is full. Each stands behind its verdict: when that is over it takes no new stream, and closes when those
+// that it has have ended.
+
+import type { Clock } from '../../base/clock.ts'
+import { Fault } from '../../base/errors.ts'
+import type { Dialer, Link } from '../dial.ts'
+import { limits } from '../engine.ts'
+import { Upstream } from './upstream.ts'
+
+/** How long a container may take to say that it speaks HTTP/2. */
+const settingsMs = 10_000
+
+type Done = (outcome: Upstream | Fault) => void
+
+export class Upstreams {
+  readonly #dialer: Dialer
+  readonly #clock: Clock
+  readonly #authority: string
+  #all: Upstream[] = []
+  /** In line for room, in order. */
+  readonly #waiting = new Set<Done>()
+  #dialing = false
+  #closed = false
+  #telling = false
+
+  constructor(dialer: Dialer, clock: Clock, authority: string) {
+    this.#dialer = dialer
+    this.#clock = clock
+    this.#authority = authority
+  }
+
+  /** One with room whose verdict holds, now. */
+  take(): Upstream | undefined {
+    if (this.#waiting.size > 0) return undefined
+    return this.#find()
+  }
+
+  /** One with room, later; told once. The returned function gives up. */
+  wait(done: Done): () => void {
+    const mine: Done = outcome => done(outcome)
+    this.#waiting.add(mine)
+    this.#dial()
+    return () => this.#waiting.delete(mine)
+  }
+
+  /** Takes over a connection that was dialed for something else and turned out to speak HTTP/2. */
+  adopt(link: Link, done: Done): void {
+    if (link.socket.destroyed) {
+      done(new Fault('upstream-closed', 'EOF'))
+      return
+    }
+    const settled = (outcome: Upstream | Fault): void => {
+      stop()
+      done(outcome)
+    }
+    const upstream = new Upstream(link, this.#authority, this, fault => settled(fault ?? upstream))
+    const stop = this.#clock.after(settingsMs, () => upstream.destroy())
+    this.#all.push(upstream)
+    if (this.#closed) upstream.destroy()
+  }
+
+  /** Closes what has waited for too long, and what is not to be trusted any more. */
+  sweep(): void {
+    const now = this.#clock.monotonic()
+    for (const upstream of [...this.#all]) {
+      if (!upstream.idle) upstream.idleSince = now
+      const old = upstream.idle && now - upstream.idleSince > limits.upstreamIdleMs
+      if (old || !this.#dialer.valid(upstream.verdict)) this.#retire(upstream)
+    }
+  }
+
+  destroy(): void {
+    this.#closed = true
+    for (const upstream of [...this.#all]) upstream.destroy()
+  }
+
+  /** There is room where there was none. Told later, since it is a stream's end that says so. */
+  roomier(): void {
+    if (this.#waiting.size === 0 || this.#telling) return
+    this.#telling = true
+    queueMicrotask(() => {
+      this.#telling = false
+      this.#serve()
+    })
+  }
+
+  gone(upstream: Upstream): void {
+    this.#all = this.#all.filter(each => each !== upstream)
+  }
+
+  #find(): Upstream | undefined {
+    for (const upstream of this.#all) {
+      if (!upstream.room) continue
+      if (this.#dialer.valid(upstream.verdict)) return upstream
+      this.#retire(upstream)
+    }
+    return undefined
+  }
+
+  #retire(upstream: Upstream): void {
+    this.gone(upstream)
+    upstream.retire()
+  }
+
+  #serve(): void {
+    for (const done of this.#waiting) {
+      const upstream = this.#find()
+      if (!upstream) break
+      this.#waiting.delete(done)
+      done(upstream)
+    }
+    if (this.#waiting.size > 0) this.#dial()
+  }
+
+  /** One at a time: those who wait share what it gives. */
+  #dial(): void {
+    if (this.#dialing) return
+    this.#dialing = true
+    const settled = (outcome: Upstream | Fault): void => {
+      this.#dialing = false
+      if (outcome instanceof Fault) this.#fail(outcome)
+      else this.#serve()
+    }
+    this.#dialer.dial(
+      outcome => {
+        if (outcome instanceof Fault) settled(outcome)
+        else if (this.#dialer.verified && outcome.protocol !== 'h2') {
+          outcome.socket.destroy()
+          settled(new Fault('upstream-malformed', 'http2: the container did not choose HTTP/2 (want ALPN h2)'))
+        } else this.adopt(outcome, settled)
+      },
+      { offer: ['h2'] },
+    )
+  }
+
+  /** Whoever waits for the connection that could not be had is told so; who comes later tries anew. */
+  #fail(fault: Fault): void {
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const done of waiting) done(fault)
+  }
+}
