@@ -43,7 +43,7 @@ export type Command = RunCommand | ReportCommand | CompareCommand | { readonly v
 
 const none: string[] = []
 /** Of a full run that is told nothing else. */
-export const usualPace: Pace = { rounds: 5, seconds: 0.8, warmUpSeconds: 0.8 }
+export const usualPace: Pace = { rounds: 5, seconds: 0.75, warmUpSeconds: 0.75 }
 const quickSeconds = 0.5
 /** Per cent. */
 const usualThreshold = 5

@@ -23,7 +23,7 @@ run
                      a proxy of yours: a command that is given a queue-proxy's environment, or a description
                      (bench/README.md), compared with those named besides
   --rounds N         rounds of each scenario; 5 or more for a difference to be claimed (default 5)
-  --seconds S        length of one load (default 0.8; 0.5 with --quick)
+  --seconds S        length of one load (default 0.75; 0.5 with --quick)
   --warm-up S        of each contender on each load (as --seconds)
   --seed N           of the order of rounds (default 1)
   --no-syscalls      do not count system calls
