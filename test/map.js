@@ -12,6 +12,7 @@ const special = {
   'test/main.ts': ['src/main.ts', 'src/inject-role.ts', 'src/cli/inject-verb.ts', 'src/process.ts', 'src/version.ts'],
   'test/enclave.ts': ['src/enclave.ts', 'src/enclave-role.ts'],
   'test/build/bundle.ts': ['build/bundle.ts', 'build/budget.ts'],
+  'test/build/commands.ts': [],
   'test/build/gramine.ts': [],
   'test/build/rules.ts': ['build/rules.ts'],
   'test/engine/bytes/fuzz.ts': [],
