@@ -4,12 +4,12 @@
 #   docker build --target bench .                    the benchmark, with the proxies that it compares with
 #   docker build --target enclave --secret id=key,src=KEY.pem .       the policy in policy.json
 #
-# Bases are pinned by version here; the release process adds their digests. Run with a read-only root, every capability
-# dropped and no new privileges: nothing is written.
+# Bases are pinned by digest, as public registries' clients report it for these tags. Run with a read-only root, every
+# capability dropped and no new privileges: nothing is written.
 
-ARG NODE_IMAGE=node:24.21.0-bookworm-slim
-ARG DEBIAN_IMAGE=debian:12.11-slim
-ARG GRAMINE_IMAGE=gramineproject/gramine:1.9-noble
+ARG NODE_IMAGE=node:24.21.0-bookworm-slim@sha256:d6aa754f16b3197301076f047b5def2f02ea1dbbc2ca920407d46d7ec7f87b20
+ARG DEBIAN_IMAGE=debian:12.11-slim@sha256:b1a741487078b369e78119849663d7f1a5341ef2768798f7b7406c4240f86aef
+ARG GRAMINE_IMAGE=gramineproject/gramine:1.9-noble@sha256:bdf2d0ef9bd09fa10684e14fbe822236df35708d58a852209c5f235842ecb6d7
 
 FROM ${NODE_IMAGE} AS build
 # For strip: Node's binary loses its symbols, 18 MB of what is hashed at the start of an enclave.

@@ -194,3 +194,17 @@ t.test('a write anywhere but to /tmp fails, also where everybody may write', { s
   for (const path of places.slice(5, 8)) t.equal(told.get(path), 'EROFS', path)
   t.equal(told.get('/tmp/x'), 'written')
 })
+
+t.test('every base is pinned by digest, and nothing else is a base', async t => {
+  const bases = [...dockerfile.matchAll(/^ARG (\w+_IMAGE)=(.*)$/gm)]
+  t.equal(bases.length, 3)
+  for (const [, name = '', base = ''] of bases) t.match(base, /^[a-z/]+:[a-z0-9.-]+@sha256:[0-9a-f]{64}$/, name)
+  const from = [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image]) => image)
+  const stages = new Set([...dockerfile.matchAll(/^FROM \S+ AS (\S+)/gm)].map(([, stage]) => stage))
+  const known = (image: string | undefined): boolean =>
+    image === 'scratch' || stages.has(image) || bases.some(([, name]) => image === `\${${name}}`)
+  t.same(
+    from.filter(image => !known(image)),
+    [],
+  )
+})
