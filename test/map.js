@@ -28,6 +28,7 @@ const special = {
   'test/gramine/render.ts': ['gramine/render.ts'],
   'test/gramine/layout.ts': ['gramine/layout.ts'],
   'test/gramine/manifest.ts': ['gramine/manifest.ts'],
+  'test/proxy/rotation.ts': [],
   'test/proxy/zero-bytes.ts': [],
   'test/gate/order.ts': ['src/gate/gate.ts'],
 }

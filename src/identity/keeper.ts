@@ -32,6 +32,9 @@ export type KeeperEvent =
       readonly source: string
       readonly leafSha256: string
       readonly notAfter: number
+      /** Why there is no other: the last failure to renew it. */
+      readonly code: string
+      readonly reason: string
     }
   | { readonly event: 'credential-listener-failed'; readonly source: string; readonly code: string }
 
@@ -189,7 +192,9 @@ export class Keeper {
     this.#cancelExpiry()
     const { notAfter } = now.credential
     const because = this.#lastFault ?? new Fault('credential-invalid', `expired at ${new Date(notAfter).toISOString()}`)
-    report({ event: 'credential-expired', source: source.name, leafSha256: sha256(now.credential), notAfter })
+    const leafSha256 = sha256(now.credential)
+    const { code, message: reason } = because
+    report({ event: 'credential-expired', source: source.name, leafSha256, notAfter, code, reason })
     this.#change({ phase: 'expired', fault: because })
   }
 

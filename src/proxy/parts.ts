@@ -158,7 +158,11 @@ function askContainer(
     aggressiveTryMs: container.verified ? tryMs.verified : tryMs.plain,
     failed: text => writeError(`${text}\n`),
   })
-  return async () => (!credentials.expired && (await ask()) ? ready : notReady)
+  return async () => {
+    const { expired } = credentials
+    if (expired !== undefined) return { ...notReady, body: `certificate expired: ${expired}\n` }
+    return (await ask()) ? ready : notReady
+  }
 }
 
 interface GateInputs {

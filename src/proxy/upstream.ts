@@ -14,7 +14,8 @@ import type { Clock } from '../base/clock.ts'
 import { describe, Fault } from '../base/errors.ts'
 import type { Policy } from '../config/policy.ts'
 import type { Finding, Judge } from '../engine/dial.ts'
-import { type Credential, withKeyPem } from '../identity/credential.ts'
+import { TrustBundle } from '../identity/bundle.ts'
+import { type Credential, chainPem, withKeyPem } from '../identity/credential.ts'
 import { verifyChain } from '../identity/pki.ts'
 import { tls13Ciphers } from './listeners.ts'
 
@@ -32,6 +33,8 @@ export interface UpstreamOptions {
     /** The certificate that we show now; undefined before the first. */
     readonly credential: () => Credential | undefined
   }
+  /** With mode `ca`: whom we trust, where that may change; absent: the policy's bundle. */
+  readonly bundle?: TrustBundle
   /** Told of every change in whether collateral was taken, the first look included. */
   readonly collateralNews: (news: CollateralNews) => void
 }
@@ -45,10 +48,11 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
   const { upstream } = policy
   if (upstream.mode === 'plaintext') return undefined
   const collateral = collateralOf(policy, collateralNews)
-  const generation = (): number => collateral?.generation(clock.now()) ?? 0
+  const bundle =
+    upstream.mode === 'ca' ? (options.bundle ?? new TrustBundle(clock, upstream.bundle.map(pemToDer))) : undefined
+  const generation = (): number => bundle?.generation ?? collateral?.generation(clock.now()) ?? 0
   generation() // looked at now, so that what is wrong is told at the start and not with the first request
-  const decide = decider(options, collateral)
-  const bundle = upstream.mode === 'ca' ? upstream.bundle : undefined
+  const decide = decider(options, collateral, bundle)
   const context = contexts(bundle, upstream.clientCertificate ? own.credential : () => undefined)
   return {
     policyDigest,
@@ -79,18 +83,16 @@ function collateralOf(
   return directorySource(collateral.directories, intelRoot(), { report })
 }
 
-function decider(options: UpstreamOptions, collateral: CollateralSource | undefined): Decide {
+function decider(
+  options: UpstreamOptions,
+  collateral: CollateralSource | undefined,
+  bundle: TrustBundle | undefined,
+): Decide {
   const { upstream } = options.policy
-  switch (upstream.mode) {
-    case 'attested':
-      return attested(options, upstream.accepted, collateral)
-    case 'ca':
-      return chained(upstream.bundle, upstream.san)
-    case 'pinned':
-      return pinned(new Set(upstream.pins))
-    case 'plaintext':
-      return () => refuse('mode', 'a judged upstream', 'plaintext')
-  }
+  if (upstream.mode === 'attested') return attested(options, upstream.accepted, collateral)
+  if (upstream.mode === 'pinned') return pinned(new Set(upstream.pins))
+  if (upstream.mode === 'ca' && bundle) return chained(bundle, upstream.san)
+  return () => refuse('mode', 'a judged upstream', upstream.mode)
 }
 
 function attested(
@@ -125,10 +127,9 @@ function attested(
   }
 }
 
-function chained(bundle: readonly string[], san: string): Decide {
-  const roots = bundle.map(pemToDer)
+function chained(bundle: TrustBundle, san: string): Decide {
   return async ([leaf, ...intermediates], at) => {
-    const answer = await verifyChain({ leaf, intermediates, roots, at, san })
+    const answer = await verifyChain({ leaf, intermediates, roots: bundle.anchors, at, san })
     return answer.ok ? { accepted: true, until: answer.until } : { accepted: false, reasons: answer.reasons }
   }
 }
@@ -155,23 +156,24 @@ function refuse(rule: string, want: string, got: string): Finding {
   return { accepted: false, reasons: [{ rule, want, got }] }
 }
 
-/** The TLS context of outgoing connections, made anew when our own certificate changes. */
-function contexts(
-  bundle: readonly string[] | undefined,
-  credential: () => Credential | undefined,
-): () => SecureContext {
-  const common = {
-    ciphers: tls13Ciphers,
-    minVersion: 'TLSv1.3',
-    ...(bundle ? { ca: [...bundle] } : {}),
-  } as const
+/** The TLS context of outgoing connections, made anew when our own certificate or the bundle changes. */
+function contexts(bundle: TrustBundle | undefined, credential: () => Credential | undefined): () => SecureContext {
   let shown: Credential | undefined
-  let context = createSecureContext(common)
+  let anchors = bundle?.anchors
+  let context: SecureContext | undefined
   return () => {
-    const current = credential()
-    if (current && current !== shown) {
+    const current = credential() ?? shown
+    if (context === undefined || current !== shown || anchors !== bundle?.anchors) {
       shown = current
-      context = withKeyPem(current, pem => createSecureContext({ ...common, ...pem }))
+      anchors = bundle?.anchors
+      const common = {
+        ciphers: tls13Ciphers,
+        minVersion: 'TLSv1.3',
+        ...(anchors && { ca: chainPem(anchors) }),
+      } as const
+      context = current
+        ? withKeyPem(current, pem => createSecureContext({ ...common, ...pem }))
+        : createSecureContext(common)
     }
     return context
   }

@@ -151,7 +151,12 @@ t.test('it expires by the clock, and comes back with the next credential', async
   await clock.advance(1)
   t.strictSame(phases(), ['ready', 'expired'], 'listeners are told by the clock, without anyone asking')
   t.match(keeper.standing, { phase: 'expired', fault: { message: 'expired at 2026-01-01T05:00:00.000Z' } })
-  t.match(events.at(-1), { event: 'credential-expired', leafSha256: sha256(credential) })
+  t.match(events.at(-1), {
+    event: 'credential-expired',
+    leafSha256: sha256(credential),
+    code: 'credential-invalid',
+    reason: /^expired at /,
+  })
   source.failed(new Fault('tee-unavailable', 'still none'))
   t.equal(keeper.standing.phase, 'expired')
   const waiting = keeper.ready(1000)
