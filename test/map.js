@@ -28,6 +28,11 @@ const special = {
   'test/gramine/render.ts': ['gramine/render.ts'],
   'test/gramine/layout.ts': ['gramine/layout.ts'],
   'test/gramine/manifest.ts': ['gramine/manifest.ts'],
+  'test/identity/conformance.ts': [],
+  'test/identity/sources/vault.ts': [
+    'src/identity/sources/vault.ts',
+    ...['call', 'login', 'session'].map(name => `src/identity/vault/${name}.ts`),
+  ],
   'test/proxy/rotation.ts': [],
   'test/proxy/zero-bytes.ts': [],
   'test/gate/order.ts': ['src/gate/gate.ts'],

@@ -43,12 +43,7 @@ export function unimplemented(document: PolicyDocument): Complaint[] {
     [inbound.clients.mode !== 'none', '/inbound/clients/mode', `${only}"none"`, inbound.clients.mode],
     [inbound.clients.allow.length > 0, '/inbound/clients/allow', `${only}[]`, inbound.clients.allow],
     [inbound.identityHeader !== null, '/inbound/identityHeader', `${only}null`, inbound.identityHeader],
-    [
-      identity.source === 'provision' || identity.source === 'vault',
-      '/identity/source',
-      `${only}"self-signed" and "files"`,
-      identity.source,
-    ],
+    [identity.source === 'provision', '/identity/source', `${only}"self-signed", "vault" and "files"`, identity.source],
     [identity.provision !== undefined, '/identity/provision', 'nothing, as there is no CA yet', identity.provision],
     [
       upstream.protocol === 'auto' || upstream.protocol === 'h2',
@@ -85,6 +80,7 @@ export function contradictions(document: PolicyDocument): Complaint[] {
     const want = 'true, as with /identity/source "files" the private key is born outside'
     complaints.push({ path: '/identity/dangerAcceptForeignKey', want, got: 'false' })
   }
+  complaints.push(...vaultComplaints(document))
   if (dangerSyntheticRoot !== undefined && document.collateral.sources.length > 0) {
     const want = 'nothing, as there is no collateral for synthetic evidence'
     complaints.push({ path: '/collateral/sources', want, got: show(document.collateral.sources) })
@@ -102,6 +98,34 @@ export function contradictions(document: PolicyDocument): Complaint[] {
   }
   if (observe.allow.includes('*') && observe.allow.length > 1) {
     complaints.push({ path: '/observe/allow', want: '"*" alone', got: show(observe.allow) })
+  }
+  return complaints
+}
+
+function vaultComplaints({ identity, peers }: PolicyDocument): Complaint[] {
+  const { source, vault, allowUnattestedIssuer } = identity
+  const complaints: Complaint[] = []
+  if (source !== 'vault') {
+    const want = `nothing, as source is "${source}"`
+    if (vault !== undefined) complaints.push({ path: '/identity/vault', want, got: 'a value' })
+    if (allowUnattestedIssuer) complaints.push({ path: '/identity/allowUnattestedIssuer', want: 'false', got: 'true' })
+    return complaints
+  }
+  if (vault === undefined) {
+    return [{ path: '/identity/vault', want: 'the server and how to log in, as source is "vault"', got: 'nothing' }]
+  }
+  const { server, login, pki } = vault
+  if ('accept' in server && !Object.hasOwn(peers, server.accept)) {
+    complaints.push({ path: '/identity/vault/server/accept', want: 'a key of /peers', got: show(server.accept) })
+  }
+  if (pki.names?.length === 0) {
+    complaints.push({ path: '/identity/vault/pki/names', want: 'at least one name', got: 'none' })
+  }
+  if (!('sgx' in login) && !allowUnattestedIssuer) {
+    const want =
+      'true, as this login takes only what the host can read: whoever can read it gets such a certificate for a key of his ' +
+      'own, so that peers must ask for evidence in the certificate too'
+    complaints.push({ path: '/identity/allowUnattestedIssuer', want, got: 'false' })
   }
   return complaints
 }

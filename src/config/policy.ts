@@ -10,6 +10,7 @@ import { shipped } from './policies.ts'
 import { contradictions, type Peers, peersOf, type Trust, trustOf, unimplemented } from './policy-rules.ts'
 import { type Observed, type PolicyDocument, policyShape } from './policy-shape.ts'
 import { type Complaint, told, unfit } from './shape.ts'
+import { type VaultIssuer, vaultIssuerOf } from './vault.ts'
 
 export type TlsVersion = 'TLSv1.2' | 'TLSv1.3'
 
@@ -39,8 +40,11 @@ export interface Policy {
     readonly tlsFloor: TlsVersion
   }
   readonly identity: {
-    readonly source: 'self-signed' | 'files'
+    readonly source: 'self-signed' | 'vault' | 'files'
     readonly lifetimeSeconds: number
+    /** With source `vault`. */
+    readonly vault: VaultIssuer | undefined
+    readonly allowUnattestedIssuer: boolean
     readonly legacyExtension: boolean
     readonly dangerAcceptForeignKey: boolean
   }
@@ -168,8 +172,10 @@ function build(document: PolicyDocument, trust: Trust): Policy {
       tlsFloor: name === 'compatible' ? 'TLSv1.2' : 'TLSv1.3',
     },
     identity: {
-      // unimplemented() refused the others.
-      source: identity.source === 'files' ? 'files' : 'self-signed',
+      // unimplemented() refused the other.
+      source: identity.source === 'provision' ? 'self-signed' : identity.source,
+      vault: identity.vault && vaultIssuerOf(identity.vault),
+      allowUnattestedIssuer: identity.allowUnattestedIssuer,
       lifetimeSeconds: identity.lifetimeSeconds,
       legacyExtension: identity.legacyExtension,
       dangerAcceptForeignKey: identity.dangerAcceptForeignKey,
@@ -217,6 +223,7 @@ export function weaknesses(policy: Policy): readonly string[] {
   const table: readonly (readonly [boolean, string])[] = [
     [inbound.plaintext === 'serve', 'inbound.plaintext=serve'],
     [inbound.tlsFloor === 'TLSv1.2', 'inbound.tls>=1.2'],
+    [policy.identity.allowUnattestedIssuer, 'identity.allowUnattestedIssuer'],
     [upstream.mode !== 'attested', `upstream.mode=${upstream.mode}`],
     [upstream.mode === 'attested', 'upstream.trust=measurement'],
     [upstream.mode === 'attested', 'upstream.freshness=none'],

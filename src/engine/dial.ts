@@ -6,7 +6,7 @@
 // on this leg, so each connection shows a certificate and proves its key.
 
 import { createHash } from 'node:crypto'
-import { connect, type OnReadOpts, type Socket } from 'node:net'
+import { connect, isIP, type OnReadOpts, type Socket } from 'node:net'
 import { type SecureContext, TLSSocket, connect as tlsConnect } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
 import { describe, Fault, systemCode } from '../base/errors.ts'
@@ -43,6 +43,9 @@ export type Finding =
   | { readonly accepted: true; readonly until: number }
   | { readonly accepted: false; readonly reasons: readonly Reason[] }
 
+/** What a rule finds about a chain at a time, in milliseconds since the epoch. */
+export type Decide = (chain: readonly [Uint8Array, ...Uint8Array[]], at: number) => Finding | Promise<Finding>
+
 export interface Judge {
   /** @param chain DER, leaf first, as the peer sent it */
   judge(chain: readonly [Uint8Array, ...Uint8Array[]]): Promise<Finding>
@@ -58,6 +61,8 @@ export interface Judge {
 export interface DialOptions {
   readonly host: string
   readonly port: number
+  /** Name that is asked for in the handshake (SNI); absent: none. Says nothing about whom is accepted. */
+  readonly servername?: string
   readonly clock: Clock
   /** Undefined only where the policy says `plaintext`. */
   readonly judge: Judge | undefined
@@ -159,6 +164,7 @@ class Attempt {
   }
 
   #openTls(host: string, port: number, judge: Judge): Socket {
+    const { servername } = this.#options
     const socket = tlsConnect({
       host,
       port,
@@ -167,6 +173,8 @@ class Attempt {
       // Names are the judge's business; Node calls this only where it trusts the chain.
       checkServerIdentity: () => undefined,
       ALPNProtocols: ['http/1.1'],
+      // An address is no name (RFC 6066 §3).
+      ...(servername !== undefined && isIP(servername) === 0 && { servername }),
       ...(this.#intake && { onread: this.#intake }),
     })
     socket.setNoDelay(true)

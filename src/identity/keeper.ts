@@ -15,6 +15,8 @@ export type KeeperEvent =
   | {
       readonly event: 'credential-installed'
       readonly source: string
+      /** As the source says: whether evidence was asked for where it comes from. */
+      readonly attested: boolean
       readonly leafSha256: string
       readonly keyOrigin: Credential['keyOrigin']
       readonly notBefore: number
@@ -170,7 +172,8 @@ export class Keeper {
     this.#cancelExpiry = at(clock, credential.notAfter, () => this.#expireIfDue())
     const { keyOrigin, notBefore, notAfter } = credential
     const leafSha256 = sha256(credential)
-    report({ event: 'credential-installed', source: source.name, leafSha256, keyOrigin, notBefore, notAfter })
+    const { name, attested } = source
+    report({ event: 'credential-installed', source: name, attested, leafSha256, keyOrigin, notBefore, notAfter })
     this.#change({ phase: 'ready', credential })
     return true
   }

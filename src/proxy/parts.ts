@@ -23,7 +23,7 @@ import { makeReadiness } from '../health/readiness.ts'
 import { type Metrics, makeMetrics } from '../observe/metrics.ts'
 import { openRequestLog, type RequestLog } from '../observe/request-log.ts'
 import { Credentials } from './credentials.ts'
-import { makeJudge } from './upstream.ts'
+import { makeJudge, type UpstreamOptions } from './upstream.ts'
 
 export interface PartsOptions {
   readonly config: ProxyConfig
@@ -111,14 +111,14 @@ interface Dialers {
   readonly probe: (host: string, port: number) => Dialer['dial']
 }
 
-function makeDialers(
-  { policy, policyDigest, config, clock }: PartsOptions,
+/** What every judge of peers is made of. */
+export function judging(
+  { policy, policyDigest, clock }: Pick<PartsOptions, 'policy' | 'policyDigest' | 'clock'>,
   tee: TimedQuoteSource | undefined,
   credentials: Credentials,
-  metrics: Metrics,
   log: Log,
-): Dialers {
-  const judge = makeJudge({
+): UpstreamOptions {
+  return {
     policy,
     policyDigest: toHex(policyDigest),
     clock,
@@ -131,7 +131,18 @@ function makeDialers(
       if (complaint === undefined) log.info('collateral in force', { generation })
       else log.error('collateral not taken', { generation, reason: complaint })
     },
-  })
+  }
+}
+
+function makeDialers(
+  options: PartsOptions,
+  tee: TimedQuoteSource | undefined,
+  credentials: Credentials,
+  metrics: Metrics,
+  log: Log,
+): Dialers {
+  const { config, clock } = options
+  const judge = makeJudge(judging(options, tee, credentials, log))
   const refused = (reasons: readonly Reason[]): void => {
     metrics.peerRefused(reasons.map(reason => reason.rule))
     log.error('container refused', { code: 'upstream-untrusted', reasons })

@@ -14,10 +14,12 @@ import type { CertificateSource } from '../identity/credential.ts'
 import { Keeper, type KeeperEvent } from '../identity/keeper.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { autoscalerServer, drainServer, metricsServer } from './admin.ts'
+import { Credentials } from './credentials.ts'
 import { chooseSource, openTee } from './identity.ts'
 import { bind, plainListener, type TlsListener, tlsListener } from './listeners.ts'
 import { openLog } from './log.ts'
-import { makeParts, type Parts, type PartsOptions } from './parts.ts'
+import { judging, makeParts, type Parts, type PartsOptions } from './parts.ts'
+import { evidenceJudge } from './upstream.ts'
 
 export interface ProxyOptions extends PartsOptions {
   readonly syntheticTee: (() => QuoteSource) | undefined
@@ -72,7 +74,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   try {
     // Who we are, before any port is open: a policy that cannot be kept must not even look alive.
     const tee = openTee(options)
-    const source = await chooseSource(options, tee)
+    const peers = judging(options, tee, new Credentials(), log)
+    const source = await chooseSource(options, tee, accept => evidenceJudge(peers, accept))
     announce(options, tee, log)
     const parts = makeParts(options, tee, log)
     steps.push(parts.requestLog.flush)

@@ -13,7 +13,7 @@ import { Verdicts } from '../attest/verdicts.ts'
 import type { Clock } from '../base/clock.ts'
 import { describe, Fault } from '../base/errors.ts'
 import type { Policy } from '../config/policy.ts'
-import type { Finding, Judge } from '../engine/dial.ts'
+import type { Decide, Finding, Judge } from '../engine/dial.ts'
 import { TrustBundle } from '../identity/bundle.ts'
 import { type Credential, chainPem, withKeyPem } from '../identity/credential.ts'
 import { verifyChain } from '../identity/pki.ts'
@@ -39,15 +39,12 @@ export interface UpstreamOptions {
   readonly collateralNews: (news: CollateralNews) => void
 }
 
-type Chain = readonly [Uint8Array, ...Uint8Array[]]
-type Decide = (chain: Chain, at: number) => Finding | Promise<Finding>
-
 /** The judge for a policy, or undefined where it says `plaintext`. */
 export function makeJudge(options: UpstreamOptions): Judge | undefined {
   const { policy, policyDigest, clock, own, collateralNews } = options
   const { upstream } = policy
   if (upstream.mode === 'plaintext') return undefined
-  const collateral = collateralOf(policy, collateralNews)
+  const collateral = upstream.mode === 'attested' ? collateralOf(policy, collateralNews) : undefined
   const bundle =
     upstream.mode === 'ca' ? (options.bundle ?? new TrustBundle(clock, upstream.bundle.map(pemToDer))) : undefined
   const generation = (): number => bundle?.generation ?? collateral?.generation(clock.now()) ?? 0
@@ -76,10 +73,10 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
 
 /** Where the collateral for hardware evidence comes from; undefined where the policy needs or names none. */
 function collateralOf(
-  { upstream, collateral, dangerSyntheticRoot }: Policy,
+  { collateral, dangerSyntheticRoot }: Policy,
   report: (news: CollateralNews) => void,
 ): CollateralSource | undefined {
-  if (upstream.mode !== 'attested' || dangerSyntheticRoot || collateral.directories.length === 0) return undefined
+  if (dangerSyntheticRoot || collateral.directories.length === 0) return undefined
   return directorySource(collateral.directories, intelRoot(), { report })
 }
 
@@ -93,6 +90,13 @@ function decider(
   if (upstream.mode === 'pinned') return pinned(new Set(upstream.pins))
   if (upstream.mode === 'ca' && bundle) return chained(bundle, upstream.san)
   return () => refuse('mode', 'a judged upstream', upstream.mode)
+}
+
+/** Judges by evidence, for a key of the policy's `peers`: whoever it is that is to be one of them. */
+export function evidenceJudge(options: UpstreamOptions, accept: string): Decide {
+  const accepted = options.policy.peers[accept]
+  if (accepted === undefined) throw new Fault('internal', `no peers ${accept}`)
+  return attested(options, accepted, collateralOf(options.policy, options.collateralNews))
 }
 
 function attested(
@@ -127,7 +131,8 @@ function attested(
   }
 }
 
-function chained(bundle: TrustBundle, san: string): Decide {
+/** By a CA and one name. */
+export function chained(bundle: TrustBundle, san: string): Decide {
   return async ([leaf, ...intermediates], at) => {
     const answer = await verifyChain({ leaf, intermediates, roots: bundle.anchors, at, san })
     return answer.ok ? { accepted: true, until: answer.until } : { accepted: false, reasons: answer.reasons }
@@ -181,7 +186,8 @@ function contexts(bundle: TrustBundle | undefined, credential: () => Credential 
 
 const sha256Hex = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
-function pemToDer(pem: string): Uint8Array {
+/** DER of one certificate in PEM. */
+export function pemToDer(pem: string): Uint8Array {
   const body = pem.replace(/-----(?:BEGIN|END) CERTIFICATE-----/g, '')
   return new Uint8Array(Buffer.from(body, 'base64'))
 }

@@ -8,6 +8,7 @@ import { FakeClock, hour, makeCredential, settle, start } from '../support/ident
 /** A source that delivers what the test pushes. */
 class Pushed implements CertificateSource {
   readonly name = 'pushed'
+  readonly attested = false
   starts = 0
   ended = 0
   failed: (fault: Fault) => void = () => {}
@@ -67,6 +68,7 @@ t.test('empty until the first credential, ready from then on', async t => {
     {
       event: 'credential-installed',
       source: 'pushed',
+      attested: false,
       leafSha256: sha256(credential),
       keyOrigin: 'enclave',
       notBefore: credential.notBefore,

@@ -18,6 +18,7 @@ function handFed() {
   let wake = (): void => {}
   const source: CertificateSource = {
     name: 'test',
+    attested: false,
     async *credentials(signal) {
       while (!signal.aborted) {
         const next = waiting.shift()

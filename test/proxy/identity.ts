@@ -28,6 +28,9 @@ function options(policy: Policy, more: Partial<IdentityOptions> = {}): IdentityO
   }
 }
 
+/** Nobody is asked for evidence here. */
+const nobody = () => () => ({ accepted: false, reasons: [] }) as const
+
 /** A folder that stands in for /dev/attestation. */
 const dcap = { attestation_type: 'dcap', my_target_info: Buffer.alloc(512, 0xab) }
 
@@ -83,24 +86,26 @@ t.test('the real TEE', async t => {
 
 t.test('the certificate', async t => {
   t.test('files that are absent leave TLS off', async t => {
-    t.equal(await chooseSource(options(shipped('compatible')), undefined), undefined)
+    t.equal(await chooseSource(options(shipped('compatible')), undefined, nobody), undefined)
   })
   t.test('one file of two leaves TLS off', async t => {
     const certificateFolder = t.testdir({ 'tls.crt': '' })
-    t.equal(await chooseSource(options(shipped('compatible'), { certificateFolder }), undefined), undefined)
+    t.equal(await chooseSource(options(shipped('compatible'), { certificateFolder }), undefined, nobody), undefined)
   })
   t.test('both files are a source, whatever is in them', async t => {
     const certificateFolder = t.testdir({ 'tls.crt': '', 'tls.key': '' })
-    t.match(await chooseSource(options(shipped('compatible'), { certificateFolder }), undefined), { name: 'files' })
+    t.match(await chooseSource(options(shipped('compatible'), { certificateFolder }), undefined, nobody), {
+      name: 'files',
+    })
   })
   t.test('files that cannot be read end the start', async t => {
     const certificateFolder = join(t.testdir({ file: '' }), 'file')
-    await t.rejects(chooseSource(options(shipped('compatible'), { certificateFolder }), undefined), {
+    await t.rejects(chooseSource(options(shipped('compatible'), { certificateFolder }), undefined, nobody), {
       code: 'credential-invalid',
     })
   })
   t.test('without a TEE there is no evidence to show', async t => {
-    t.equal(await chooseSource(options(mine()), undefined), undefined)
+    t.equal(await chooseSource(options(mine()), undefined, nobody), undefined)
   })
 
   const cases: [name: string, policy: object, names: string][] = [
@@ -114,7 +119,7 @@ t.test('the certificate', async t => {
   for (const [name, more, names] of cases) {
     t.test(`has the names ${name}`, async t => {
       const tee = demoProxy()
-      const source = await chooseSource(options(mine({ ...more, identity: { lifetimeSeconds: 600 } })), tee)
+      const source = await chooseSource(options(mine({ ...more, identity: { lifetimeSeconds: 600 } })), tee, nobody)
       t.equal(source?.name, 'self-signed')
       const stop = new AbortController()
       for await (const credential of source?.credentials(stop.signal, () => {}) ?? []) {

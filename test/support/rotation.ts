@@ -125,6 +125,7 @@ export async function rotating(options: RotationOptions): Promise<RotationSummar
     report: event => event.event !== 'credential-installed' && complain(event.event),
     source: {
       name: 'test',
+      attested: false,
       credentials: (signal, failed) =>
         rotate({
           clock,

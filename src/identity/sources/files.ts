@@ -45,6 +45,7 @@ export function files(options: FilesOptions): CertificateSource {
   const { folder, clock, intervalMs = 60_000 } = options
   return {
     name: 'files',
+    attested: false,
     async *credentials(signal, failed) {
       let installed = ''
       let told = ''
@@ -68,6 +69,16 @@ export function files(options: FilesOptions): CertificateSource {
       }
     },
   }
+}
+
+/**
+ * The pair of the moment, for whoever shows it to somebody else than our clients.
+ * @throws Fault 'credential-invalid'
+ */
+export async function readCredential(folder: string, at: number): Promise<Credential> {
+  const { credential } = await look(folder, at, '')
+  if (credential === undefined) throw new Fault('internal', `${folder}: read, and yet not there`)
+  return credential
 }
 
 /** Reads and checks the pair; no credential where the content is the installed one's. */
@@ -111,8 +122,8 @@ async function readPair(folder: string): Promise<Pair> {
   }
 }
 
-/** The whole file, at most 64 KiB of it: more is refused rather than cut. */
-async function readBounded(path: string): Promise<Buffer> {
+/** The whole file, at most 64 KiB of it: more is refused rather than cut. Errors of the file system go through. */
+export async function readBounded(path: string): Promise<Buffer> {
   await using file = await open(path, 'r')
   const buffer = Buffer.alloc(maxFileBytes + 1)
   let length = 0
