@@ -33,7 +33,6 @@ const refused: [name: string, part: object, complaint: string | RegExp][] = [
   ],
   ['an identity header', { inbound: { identityHeader: 'postern-peer' } }, /^\/inbound\/identityHeader/],
   ['the CA', { identity: { source: 'provision' } }, /^\/identity\/source: .*got "provision"/],
-  ['Vault', { identity: { source: 'vault' } }, /^\/identity\/source: .*got "vault"/],
   ["the CA's address", { identity: { provision: { url: 'https://a', accept: 'b' } } }, /^\/identity\/provision/],
   ['HTTP/2 only', { upstream: { mode: 'plaintext', protocol: 'h2' } }, /^\/upstream\/protocol/],
   ['ALPN', { upstream: { mode: 'plaintext', protocol: 'auto' } }, /^\/upstream\/protocol/],

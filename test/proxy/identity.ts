@@ -5,7 +5,9 @@ import type { QuoteSource } from '../../src/attest/evidence.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { loadPolicy, type Policy, readPolicy } from '../../src/config/policy.ts'
 import { demoProxy } from '../../src/demo/enclaves.ts'
+import { chainPem } from '../../src/identity/credential.ts'
 import { chooseSource, type IdentityOptions, openTee } from '../../src/proxy/identity.ts'
+import { makeRoot } from '../support/identity.ts'
 import { complaint } from '../support/outcome.ts'
 
 const nowhere = '/nonexistent'
@@ -132,4 +134,25 @@ t.test('the certificate', async t => {
       stop.abort()
     })
   }
+})
+
+t.test('Vault as the issuer', async t => {
+  const { certificate } = await makeRoot()
+  const vault = {
+    url: 'https://vault.example.org:8200',
+    server: { bundle: chainPem([certificate]) },
+    login: { jwt: { role: 'postern', file: '/nonexistent' } },
+    pki: { role: 'proxy' },
+  }
+  const policy = (more: object = {}): Policy =>
+    mine({ identity: { source: 'vault', allowUnattestedIssuer: true, vault: { ...vault, ...more } } })
+  t.match(await chooseSource(options(policy()), undefined, nobody), { name: 'vault', attested: false })
+  t.test('needs no TEE, unless evidence is asked for', async t => {
+    t.equal(openTee(options(policy())), undefined)
+    t.throws(() => openTee(options(policy({ pki: { role: 'proxy', evidence: true } }))), { code: 'tee-unavailable' })
+    t.throws(() => openTee(options(policy({ login: { sgx: { id: 'a' } } }))), { code: 'tee-unavailable' })
+  })
+  t.test('one that is there tells our measurement', async t => {
+    t.match(openTee(options(policy(), { attestationFolder: t.testdir(dcap) })), { tee: 'sgx' })
+  })
 })
