@@ -33,6 +33,7 @@ const special = {
     'src/identity/sources/vault.ts',
     ...['call', 'login', 'session'].map(name => `src/identity/vault/${name}.ts`),
   ],
+  'test/proxy/outage.ts': [],
   'test/proxy/rotation.ts': [],
   'test/proxy/zero-bytes.ts': [],
   'test/gate/order.ts': ['src/gate/gate.ts'],

@@ -16,7 +16,7 @@ t.test('certificates: as many as there may be, and each can be read', async t =>
   t.equal(refusal(certificates(2), pem + pem), undefined)
   t.match(refusal(certificates(1), pem + pem), 'want one certificate in PEM')
   t.match(refusal(certificates(2), pem + pem + pem), 'want certificates in PEM')
-  t.match(refusal(certificates(1), pem.replace(/MII[^]*?\n/, 'AAAA\n')), 'want one certificate')
+  t.match(refusal(certificates(1), pem.replace(/MII.*/, 'AAAA')), 'want one certificate')
   t.match(refusal(certificates(1), `${pem}text`), 'want one certificate')
 })
 

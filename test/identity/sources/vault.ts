@@ -12,22 +12,12 @@ import type { VaultLogin } from '../../../src/identity/vault/login.ts'
 import { generateKey, issue } from '../../../src/identity/x509.ts'
 import { refusingTee } from '../../support/evidence.ts'
 import { dates, eventually, FakeClock, hour, makeRoot, start } from '../../support/identity.ts'
-import { FakeVault, type FakeVaultOptions, makeJwt, pkiMount, pkiRole, reach } from '../../support/vault.ts'
+import { FakeVault, type FakeVaultOptions, makeJwt, patient, pkiMount, pkiRole, reach } from '../../support/vault.ts'
 
 const jwtKeys = generateKey()
 const uri = 'spiffe://c1.example.org/ns/team-a/svc/hello/proxy'
 const names = ['kn-user-team-a', 'data-plane.knative.dev']
 const measurement = Buffer.from(demoProxy().mrenclave).toString('hex')
-
-/** Time is moved by hours while real requests are under way: their deadline is not to be among what passes. */
-function patient(clock: FakeClock): Clock {
-  return {
-    now: () => clock.now(),
-    monotonic: () => clock.monotonic(),
-    every: (ms, run) => clock.every(ms, run),
-    after: (ms, run) => (ms === 15_000 ? () => {} : clock.after(ms, run)),
-  }
-}
 
 async function setUp(t: Test, more: Partial<VaultOptions> = {}, fake: Partial<FakeVaultOptions> = {}) {
   const clock = new FakeClock()
