@@ -29,6 +29,7 @@ const special = {
   'test/gramine/layout.ts': ['gramine/layout.ts'],
   'test/gramine/manifest.ts': ['gramine/manifest.ts'],
   'test/identity/conformance.ts': [],
+  'test/identity/vault-real.ts': [],
   'test/identity/sources/vault.ts': [
     'src/identity/sources/vault.ts',
     ...['call', 'login', 'session'].map(name => `src/identity/vault/${name}.ts`),

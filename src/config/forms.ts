@@ -7,6 +7,8 @@ export const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
 export const trustDomain = '[a-z0-9][a-z0-9._-]{0,254}'
 
 export const spiffeId = text(new RegExp(`^spiffe://${trustDomain}(?:/[A-Za-z0-9._-]+)+$`), 'a SPIFFE ID with a path')
+/** A name that a certificate must carry. */
+export const sanName = text(/^[\x21-\x7e]{1,255}$/, 'a DNS name or a URI')
 /** A key of `peers`. */
 export const peerName = /^[a-z][a-z0-9-]{0,62}$/
 

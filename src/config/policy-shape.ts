@@ -2,7 +2,7 @@
 // published JSON Schema. All of the format is read here, also what this version does not implement; policy.ts refuses
 // that by name. Rules: a default is the safe choice, and there is no default for whom to accept or how to trust.
 
-import { certificates, label, peerName, spiffeId, trustDomain } from './forms.ts'
+import { certificates, label, peerName, sanName, spiffeId, trustDomain } from './forms.ts'
 import {
   anyObject,
   array,
@@ -133,7 +133,20 @@ const inbound = object({
   clients: defaulted(
     object({
       mode: described('Client certificates on the TLS port.', defaulted(oneOf('none', 'optional', 'required'), 'none')),
-      allow: described('Which clients.', defaulted(array(object({ spiffeId })), [])),
+      bundle: described('Trust anchors of rules about names.', optional(certificates(64))),
+      allow: described(
+        'Which clients: all that an entry says must hold.',
+        defaulted(
+          array(
+            object({
+              spiffeId: described('By a CA of the bundle: SPIFFE ID.', optional(spiffeId)),
+              san: described('By a CA of the bundle: a DNS name, address or URI.', optional(sanName)),
+              accept: described('By evidence: which of peers.', optional(text(peerName, 'a key of peers'))),
+            }),
+          ),
+          [],
+        ),
+      ),
     }),
     {},
   ),
@@ -196,7 +209,7 @@ const upstream = object({
   probe: described('Readiness request; without it, a handshake.', optional(object({ path }))),
   ca: described(
     'With mode ca: trust anchors and the name that the certificate must carry.',
-    optional(object({ bundle: certificates(64), san: text(/^[\x21-\x7e]{1,255}$/, 'a DNS name or a URI') })),
+    optional(object({ bundle: certificates(64), san: sanName })),
   ),
   pins: described("With mode pinned: the container's public keys.", optional(array(pin))),
 })

@@ -4,6 +4,7 @@
 
 import { createHash } from 'node:crypto'
 import { Fault, systemCode } from '../base/errors.ts'
+import { type Clients, clientsOf } from './clients.ts'
 import { freeze } from './freeze.ts'
 import { JsonError, readJson } from './json.ts'
 import { shipped } from './policies.ts'
@@ -36,6 +37,10 @@ export interface Policy {
     readonly plaintext: 'probes-only' | 'serve'
     /** Lower-case header names. */
     readonly strip: readonly string[]
+    /** Undefined where no client is asked for a certificate. */
+    readonly clients: Clients | undefined
+    /** Field that tells the container who calls. */
+    readonly identityHeader: string | undefined
     /** Lowest TLS version on our ports. */
     readonly tlsFloor: TlsVersion
   }
@@ -168,8 +173,11 @@ function build(document: PolicyDocument, trust: Trust): Policy {
     inbound: {
       plaintext: inbound.plaintext,
       strip: inbound.strip,
+      clients: clientsOf(inbound.clients),
+      identityHeader: inbound.identityHeader ?? undefined,
       // Knative lets an operator go down to 1.2; only the policy that promises Knative's behaviour follows.
-      tlsFloor: name === 'compatible' ? 'TLSv1.2' : 'TLSv1.3',
+      // A renegotiated TLS 1.2 could change who the client is.
+      tlsFloor: name === 'compatible' && inbound.clients.mode === 'none' ? 'TLSv1.2' : 'TLSv1.3',
     },
     identity: {
       // unimplemented() refused the other.

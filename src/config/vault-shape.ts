@@ -1,7 +1,7 @@
 // The policy document's part about Vault and OpenBao. Everything that is asked for is here: the environment, where Vault's
 // own tools look, has no say.
 
-import { certificates, label, peerName, trustDomain } from './forms.ts'
+import { certificates, label, peerName, sanName, trustDomain } from './forms.ts'
 import { array, byKey, defaulted, described, flag, object, optional, text } from './shape.ts'
 
 const segment = '[A-Za-z0-9_~-][A-Za-z0-9._~-]*'
@@ -18,7 +18,7 @@ export const vaultShape = object({
     byKey({
       bundle: object({
         bundle: certificates(64),
-        san: optional(text(/^[\x21-\x7e]{1,255}$/, 'a DNS name or a URI')),
+        san: optional(sanName),
       }),
       accept: object({ accept: text(peerName, 'a key of peers') }),
     }),

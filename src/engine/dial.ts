@@ -261,7 +261,7 @@ class Attempt {
  * The chain that the peer sent, leaf first. Node hands out a client's view of it once: later calls return nothing, so
  * it is read here and nowhere else.
  */
-function peerChain(socket: TLSSocket): [Uint8Array, ...Uint8Array[]] | undefined {
+export function peerChain(socket: TLSSocket): [Uint8Array, ...Uint8Array[]] | undefined {
   const leaf = socket.getPeerCertificate(true)
   if (!leaf?.raw) return undefined
   const chain: [Uint8Array, ...Uint8Array[]] = [new Uint8Array(leaf.raw)]

@@ -16,6 +16,8 @@ export interface Metrics {
   readonly recorders: readonly Recorder[]
   /** A peer was refused; counted once for each rule that it broke. */
   readonly peerRefused: (rules: readonly string[]) => void
+  /** A client's certificate was refused; counted once for each rule that it broke. */
+  readonly clientRefused: (rules: readonly string[]) => void
   readonly plaintextRefused: () => void
   readonly misusedHook: () => void
   readonly certificate: (notAfterMs: number) => void
@@ -101,6 +103,12 @@ export function makeMetrics(options: MetricsOptions): Metrics {
     labelNames: ['rule'],
     registers,
   })
+  const clients = new Counter({
+    name: 'postern_clients_refused_total',
+    help: 'Client certificates refused, by the rule that was broken',
+    labelNames: ['rule'],
+    registers,
+  })
   const plaintext = new Counter({
     name: 'postern_plaintext_refused_total',
     help: 'Requests on a plaintext port that the policy does not let serve',
@@ -170,6 +178,9 @@ export function makeMetrics(options: MetricsOptions): Metrics {
     recorders: requestMetrics === 'prometheus' ? [recorder] : [],
     peerRefused: rules => {
       for (const rule of new Set(rules)) refused.inc({ rule })
+    },
+    clientRefused: rules => {
+      for (const rule of new Set(rules)) clients.inc({ rule })
     },
     plaintextRefused: () => plaintext.inc(),
     misusedHook: () => hooks.inc(),

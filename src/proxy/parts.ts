@@ -17,12 +17,13 @@ import { inbound } from '../gate/inbound.ts'
 import { type Life, newLife } from '../gate/life.ts'
 import { Limiter } from '../gate/limiter.ts'
 import { misdirection } from '../gate/misdirection.ts'
+import { clientExpired } from '../gate/replies.ts'
 import { Stats } from '../gate/stats.ts'
 import { answerProbe, notReady, ready } from '../health/probes.ts'
 import { makeReadiness } from '../health/readiness.ts'
 import { type Metrics, makeMetrics } from '../observe/metrics.ts'
 import { openRequestLog, type RequestLog } from '../observe/request-log.ts'
-import { Credentials } from './credentials.ts'
+import type { Credentials } from './credentials.ts'
 import { makeJudge, type UpstreamOptions } from './upstream.ts'
 
 export interface PartsOptions {
@@ -61,7 +62,12 @@ const unlimitedIdle = 1000
 /** One try of an aggressive probe: Go's 100 ms, or what a handshake and a verdict may take. */
 const tryMs = { plain: 100, verified: 1_000 } as const
 
-export function makeParts(options: PartsOptions, tee: TimedQuoteSource | undefined, log: Log): Parts {
+export function makeParts(
+  options: PartsOptions,
+  tee: TimedQuoteSource | undefined,
+  credentials: Credentials,
+  log: Log,
+): Parts {
   const { config, policy, clock } = options
   const life = newLife()
   const drain = new Drain(life, clock, options.drain ?? drainDefaults)
@@ -86,7 +92,6 @@ export function makeParts(options: PartsOptions, tee: TimedQuoteSource | undefin
     },
   })
   const requestLog = openRequestLog(config.observability, config.serving, options.write, log)
-  const credentials = new Credentials()
   const dialers = makeDialers(options, tee, credentials, metrics, log)
 
   const gate = makeRoleGate({
@@ -204,6 +209,8 @@ function makeRoleGate({ options, life, metrics, verified, ...rest }: GateInputs)
     // A client learns what went wrong only where there is nothing to learn: no trust, or synthetic trust.
     explain: !verified || policy.dangerSyntheticRoot !== undefined,
     refuse(head) {
+      const { client } = head.from
+      if (client && clock.now() >= client.until) return clientExpired
       const refusal = refuse(head)
       if (refusal) metrics.plaintextRefused()
       return refusal
@@ -225,7 +232,9 @@ function engineOptions({ config, policy, clock }: PartsOptions, dialer: Dialer):
     lenientWebSocket: anyToken,
     // Anybody can send it; where the policy knows our hosts, it was one of them or the request has been refused.
     honourOriginalHost: !dialer.verified || policy.hosts.length > 0,
-    strip: policy.inbound.strip,
+    // Whoever writes our own field is not us.
+    strip: [...policy.inbound.strip, ...(policy.inbound.identityHeader ? [policy.inbound.identityHeader] : [])],
+    identityHeader: policy.inbound.identityHeader,
     allowUnframed: !dialer.verified || allowUnframed,
     maxIdleUpstream: config.concurrency > 0 ? config.concurrency : unlimitedIdle,
     idleConnectionMs: config.idleConnectionMs,

@@ -8,15 +8,17 @@ import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { StartUp } from '../base/startup.ts'
 import { dangers, weaknesses } from '../config/policy.ts'
+import type { Decide, Reason } from '../engine/dial.ts'
 import { waitingPerWorking } from '../gate/limiter.ts'
 import { windowMs } from '../gate/stats.ts'
 import type { CertificateSource } from '../identity/credential.ts'
 import { Keeper, type KeeperEvent } from '../identity/keeper.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { autoscalerServer, drainServer, metricsServer } from './admin.ts'
+import { clientJudge } from './clients.ts'
 import { Credentials } from './credentials.ts'
 import { chooseSource, openTee } from './identity.ts'
-import { bind, plainListener, type TlsListener, tlsListener } from './listeners.ts'
+import { bind, type ClientJudge, plainListener, type TlsListener, tlsListener } from './listeners.ts'
 import { openLog } from './log.ts'
 import { judging, makeParts, type Parts, type PartsOptions } from './parts.ts'
 import { evidenceJudge } from './upstream.ts'
@@ -43,6 +45,9 @@ export interface RunningProxy {
  * mounted files are there or are not.
  */
 const credentialMs = { quoted: 60_000, mounted: 1_000 } as const
+
+/** Between two lines about refused clients. */
+const refusedEveryMs = 1_000
 
 /** How long tunnels may outlive the drain. */
 const tunnelMs = 60_000
@@ -74,17 +79,26 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   try {
     // Who we are, before any port is open: a policy that cannot be kept must not even look alive.
     const tee = openTee(options)
-    const peers = judging(options, tee, new Credentials(), log)
-    const source = await chooseSource(options, tee, accept => evidenceJudge(peers, accept))
+    const credentials = new Credentials()
+    const peers = judging(options, tee, credentials, log)
+    const evidenceOf = (accept: string): Decide => evidenceJudge(peers, accept)
+    const source = await chooseSource(options, tee, evidenceOf)
     announce(options, tee, log)
-    const parts = makeParts(options, tee, log)
+    const parts = makeParts(options, tee, credentials, log)
     steps.push(parts.requestLog.flush)
     log.debug('engine', { engine: parts.engine.name })
 
     // Side ports first: they close last, so that the autoscaler sees the drain to its end.
     await openSidePorts(options, parts, steps, log)
     steps.push(clock.every(windowMs, () => parts.stats.tick()))
-    const { servers, tls } = await openServingPorts(options, parts, source !== undefined, steps, log)
+    const { servers, tls } = await openServingPorts(
+      options,
+      parts,
+      source !== undefined,
+      judgeOfClients(options, parts, evidenceOf, log),
+      steps,
+      log,
+    )
     startUp.done('ports')
     if (source && tls) await showCertificate(options, parts, source, tls, steps, log)
     parts.life.to('serving')
@@ -141,6 +155,27 @@ async function openSidePorts(
   }
 }
 
+/** Who judges clients' certificates, where the policy asks for any. */
+function judgeOfClients(
+  { policy, clock }: ProxyOptions,
+  { credentials, metrics }: Parts,
+  evidenceOf: (accept: string) => Decide,
+  log: Log,
+): ClientJudge | undefined {
+  const { clients } = policy.inbound
+  if (!clients) return undefined
+  const { leafSha256s: ownLeafSha256s } = credentials
+  let told = Number.NEGATIVE_INFINITY
+  const refused = (reasons: readonly Reason[]): void => {
+    metrics.clientRefused(reasons.map(({ rule }) => rule))
+    // Anybody can be refused as often as he likes; the counter has them all.
+    if (clock.monotonic() - told < refusedEveryMs) return
+    told = clock.monotonic()
+    log.warn('client refused', { code: 'client-untrusted', reasons })
+  }
+  return clientJudge({ clients, clock, evidenceOf, ownLeafSha256s, refused })
+}
+
 interface ServingPorts {
   readonly servers: ReadonlyMap<string, Server>
   readonly tls: TlsListener | undefined
@@ -148,9 +183,10 @@ interface ServingPorts {
 
 /** Binds the ports that carry requests. */
 async function openServingPorts(
-  { config }: ProxyOptions,
+  { config, clock }: ProxyOptions,
   { engine, connections }: Parts,
   secure: boolean,
+  clients: ClientJudge | undefined,
   steps: Steps,
   log: Log,
 ): Promise<ServingPorts> {
@@ -169,7 +205,7 @@ async function openServingPorts(
 
   await open(plainListener(engine, config.maxConnections), config.ports.serving, 'main')
   if (!secure) return { servers, tls: undefined }
-  const tls = tlsListener(engine, config.maxConnections, config.tls)
+  const tls = tlsListener(engine, config.maxConnections, config.tls, clients && { judge: clients, clock })
   await open(tls.server, config.ports.tls, 'main tls')
   return { servers, tls }
 }

@@ -184,7 +184,8 @@ function contexts(bundle: TrustBundle | undefined, credential: () => Credential 
   }
 }
 
-const sha256Hex = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
+/** Lower case. */
+export const sha256Hex = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
 /** DER of one certificate in PEM. */
 export function pemToDer(pem: string): Uint8Array {

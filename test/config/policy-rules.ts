@@ -21,17 +21,6 @@ function judged(part: object) {
 const peers = (entry: object) => ({ peers: { app: { enclaves, ...entry } } })
 
 const refused: [name: string, part: object, complaint: string | RegExp][] = [
-  [
-    'client certificates',
-    { inbound: { clients: { mode: 'required' } } },
-    '/inbound/clients/mode: want this version does only "none", got "required"',
-  ],
-  [
-    'clients without their certificates',
-    { inbound: { clients: { allow: [{ spiffeId: 'spiffe://a/b' }] } } },
-    /^\/inbound\/clients\/allow/,
-  ],
-  ['an identity header', { inbound: { identityHeader: 'postern-peer' } }, /^\/inbound\/identityHeader/],
   ['the CA', { identity: { source: 'provision' } }, /^\/identity\/source: .*got "provision"/],
   ["the CA's address", { identity: { provision: { url: 'https://a', accept: 'b' } } }, /^\/identity\/provision/],
   ['HTTP/2 only', { upstream: { mode: 'plaintext', protocol: 'h2' } }, /^\/upstream\/protocol/],

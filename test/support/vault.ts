@@ -55,8 +55,8 @@ export interface FakeVaultOptions {
 /** A JWT (ES256) for the audience of the tests, good for a quarter of an hour. */
 export function makeJwt(key: KeyObject, claims: object = {}): string {
   const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const exp = Math.floor(Date.now() / 1000) + 900
-  const text = `${part({ alg: 'ES256', typ: 'JWT' })}.${part({ aud: audience, sub: 'pod', exp, ...claims })}`
+  const iat = Math.floor(Date.now() / 1000)
+  const text = `${part({ alg: 'ES256', typ: 'JWT' })}.${part({ aud: audience, sub: 'pod', iat, nbf: iat, exp: iat + 900, ...claims })}`
   const signature = sign('sha256', Buffer.from(text), { key, dsaEncoding: 'ieee-p1363' })
   return `${text}.${signature.toString('base64url')}`
 }
