@@ -28,6 +28,7 @@ const special = {
   'test/gramine/render.ts': ['gramine/render.ts'],
   'test/gramine/layout.ts': ['gramine/layout.ts'],
   'test/gramine/manifest.ts': ['gramine/manifest.ts'],
+  'test/identity/activator.ts': [],
   'test/identity/conformance.ts': [],
   'test/identity/vault-real.ts': [],
   'test/identity/sources/vault.ts': [
