@@ -38,7 +38,7 @@ function count(text) {
 }
 
 /** Told by the process as a pod has it; once more by the enclave's bundle, with what Gramine lacks failing. */
-const twice = ['start', 'life', 'tls', 'logs', 'refused'].map(name => `test/e2e/${name}.ts`)
+const twice = ['start', 'life', 'tls', 'logs', 'refused', 'vault'].map(name => `test/e2e/${name}.ts`)
 
 const suiteFiles = () => readdirSync('test/suites').map(name => `test/suites/${name}`)
 
