@@ -50,6 +50,8 @@ export interface RotationSummary {
 const name = 'data-plane.knative.dev'
 const containerName = 'app.example.org'
 const minute = 60_000
+/** What a tunnel has left once its verdict holds no longer (engine/expiry.ts). */
+const graceMs = 60_000
 const dates = () => ({ notBefore: Date.now() - minute, notAfter: Date.now() + 60 * minute })
 
 const admitAll: Gate = {
@@ -222,11 +224,20 @@ export async function rotating(options: RotationOptions): Promise<RotationSummar
     if (agent) agent.destroy()
   }
 
+  /** One after another: each ends a minute after the anchor that its container hung from is withdrawn, and no sooner. */
   async function tunnel(): Promise<void> {
+    while (!signal.aborted) {
+      const opened = Date.now()
+      await oneTunnel().catch(error => complain(`a tunnel broke: ${error}`))
+      if (!signal.aborted && Date.now() - opened < everyMs + graceMs) complain('a tunnel ended')
+    }
+  }
+
+  async function oneTunnel(): Promise<void> {
     const socket = connect(toFront)
-    closers.push(() => socket.destroy())
-    socket.on('error', error => signal.aborted || complain(`a tunnel broke: ${error.message}`))
-    socket.on('close', () => signal.aborted || complain('a tunnel ended'))
+    const over = new AbortController()
+    socket.on('error', () => {})
+    socket.on('close', () => over.abort())
     socket.setEncoding('latin1')
     await once(socket, 'secureConnect')
     socket.write('GET /tunnel HTTP/1.1\r\nHost: app\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n')
@@ -234,11 +245,12 @@ export async function rotating(options: RotationOptions): Promise<RotationSummar
     if (!head.startsWith('HTTP/1.1 101 ')) complain(`no tunnel: ${head.slice(0, 60)}`)
     for (let n = 0; !signal.aborted && !socket.destroyed; n++) {
       socket.write(`${n};`)
-      const [echo] = (await once(socket, 'data', { signal }).catch(() => [`${n};`])) as [string]
+      const [echo] = (await once(socket, 'data', { signal: over.signal }).catch(() => [`${n};`])) as [string]
       if (echo !== `${n};`) complain(`a tunnel said ${echo} for ${n};`)
       counts.messages++
       await delay(Math.max(restMs, 1))
     }
+    socket.destroy()
   }
 
   /** Nobody whom the bundle of the moment does not hold is ever accepted. */
