@@ -9,6 +9,7 @@ import { policyDigest, readPolicy } from '../../src/config/policy.ts'
 import { readProxyConfig } from '../../src/config/proxy.ts'
 import { demoProxy } from '../../src/demo/enclaves.ts'
 import { makeBytesEngine } from '../../src/engine/bytes.ts'
+import type { MakeEngine } from '../../src/engine/engine.ts'
 import { startProxy } from '../../src/proxy/proxy.ts'
 
 export interface Answer {
@@ -34,7 +35,12 @@ const names = ['QUEUE_SERVING_PORT', 'QUEUE_SERVING_TLS_PORT', 'USER_PORT', 'POS
 const more = ['POSTERN_AUTOSCALER_PORT', 'POSTERN_METRICS_PORT']
 
 /** Starts the role under a policy's text until the test is over. */
-export async function startRole(t: Test, text: string, secure: boolean): Promise<Role> {
+export async function startRole(
+  t: Test,
+  text: string,
+  secure: boolean,
+  makeEngine: MakeEngine = makeBytesEngine,
+): Promise<Role> {
   const environment: Record<string, string> = {
     CONTAINER_CONCURRENCY: '0',
     REVISION_TIMEOUT_SECONDS: '30',
@@ -65,7 +71,7 @@ export async function startRole(t: Test, text: string, secure: boolean): Promise
     config: readProxyConfig(name => environment[name], policy),
     policy,
     policyDigest: policyDigest(bytes),
-    makeEngine: makeBytesEngine,
+    makeEngine,
     builtAfter: 0,
     clock: { ...systemClock, monotonic: () => systemClock.monotonic() + moved },
     version: 'test',
