@@ -2,6 +2,7 @@
 const special = {
   'test/architecture.ts': [],
   'test/attest/challenge.ts': ['src/attest/challenge.ts', 'src/attest/peer.ts'],
+  'test/attest/csr.ts': ['src/attest/csr.ts', 'src/attest/peer.ts'],
   'test/attest/flips.ts': ['src/attest/verify.ts'],
   'test/attest/intel.ts': ['src/attest/verify.ts', 'src/attest/collateral.ts'],
   'test/attest/real.ts': ['src/attest/verify.ts'],
