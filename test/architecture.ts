@@ -25,6 +25,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   proxy: [...data, 'config'],
   manifest: ['base', 'config/policies.ts', 'config/variables.ts'],
   inject: ['base', 'config', 'identity', 'observe'],
+  provision: ['base', 'attest', 'collateral', 'config', 'identity', 'observe'],
   cli: ['base', 'attest', 'collateral', 'identity', 'config', 'manifest', 'inject'],
   function: ['base', 'attest', 'identity', 'config'],
   demo: [...data, 'config', 'proxy', 'function'],
@@ -40,7 +41,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
 // Each package has one door; the rest sees our types.
 const doors: Readonly<Record<string, RegExp>> = {
   undici: /^engine\/undici\/lanes\.ts$/,
-  'prom-client': /^observe\/(metrics|injections)\.ts$/,
+  'prom-client': /^observe\/(metrics|injections|issuances)\.ts$/,
   '@peculiar/x509': /^identity\/x509\.ts$/,
   'reflect-metadata': /^identity\/x509\.ts$/,
   pkijs: /^identity\/pki\.ts$/,
@@ -65,7 +66,7 @@ const words: [name: string, word: RegExp, places: RegExp, planted: string][] = [
   [
     "a peer's certificate is read in one place",
     /\bnew (\w+\.)?X509Certificate\(/,
-    /^(attest\/certificate|config\/policy-shape|identity\/x509)\.ts$/,
+    /^(attest\/certificate|config\/(policy-shape|provision)|identity\/x509)\.ts$/,
     'new crypto.X509Certificate(der)',
   ],
   ['only the command line prints', /\bconsole\./, /^(main\.ts|postern\.js|(cli|demo)\/.*)$/, 'console.log(1)'],
