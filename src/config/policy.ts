@@ -7,6 +7,7 @@ import { Fault, systemCode } from '../base/errors.ts'
 import type { CollateralRules } from '../collateral/open.ts'
 import { collateralOf } from './collateral-rules.ts'
 import { freeze } from './freeze.ts'
+import { type Issuer, issuerOf } from './issuer.ts'
 import { type Json, JsonError, readJson } from './json.ts'
 import { shipped } from './policies.ts'
 import { contradictions, type Peers, peersOf, type Trust, trustOf, unimplemented } from './policy-rules.ts'
@@ -44,7 +45,9 @@ export interface Policy {
     readonly tlsFloor: TlsVersion
   }
   readonly identity: {
-    readonly source: 'self-signed' | 'files'
+    readonly source: 'self-signed' | 'provision' | 'files'
+    /** Set with source `provision`. */
+    readonly issuer: Issuer | undefined
     readonly lifetimeSeconds: number
     readonly legacyExtension: boolean
     readonly dangerAcceptForeignKey: boolean
@@ -165,10 +168,11 @@ function inForce(bytes: Uint8Array, from: string, delivery: Delivery): InForce {
   const { written, document, signed } = withSigned({ written: parsed, document: base }, from, delivery)
   complaints.push(...unimplemented(document), ...contradictions(document))
   const collateral = collateralOf(document.collateral, complaints)
+  const issuer = issuerOf(document, complaints)
   const trust = trustOf(document, complaints)
   if (trust === undefined || complaints.length > 0) throw invalid(from, complaints.map(told).join('; '))
   checkSomebodyAccepted(document, trust, from, delivery)
-  return { policy: freeze(build(document, trust, collateral, signed?.facts)), written, signed }
+  return { policy: freeze(build(document, { trust, issuer, collateral }, signed?.facts)), written, signed }
 }
 
 function withSigned(base: Base, from: string, delivery: Delivery): Base & { signed?: SignedPolicy } {
@@ -214,8 +218,7 @@ function parse(bytes: Uint8Array, from: string): Json {
 
 function build(
   document: PolicyDocument,
-  trust: Trust,
-  collateral: CollateralRules,
+  { trust, issuer, collateral }: Readonly<{ trust: Trust; issuer: Issuer | undefined; collateral: CollateralRules }>,
   part: SignedFacts | undefined,
 ): Policy {
   const { name, identity, inbound, upstream, dangerSyntheticRoot } = document
@@ -233,8 +236,9 @@ function build(
       tlsFloor: name === 'compatible' ? 'TLSv1.2' : 'TLSv1.3',
     },
     identity: {
-      // unimplemented() refused the others.
-      source: identity.source === 'files' ? 'files' : 'self-signed',
+      // unimplemented() refused the other.
+      source: identity.source === 'vault' ? 'self-signed' : identity.source,
+      issuer,
       lifetimeSeconds: identity.lifetimeSeconds,
       legacyExtension: identity.legacyExtension,
       dangerAcceptForeignKey: identity.dangerAcceptForeignKey,

@@ -42,9 +42,7 @@ const refused: [name: string, part: object, complaint: string | RegExp][] = [
     /^\/inbound\/clients\/allow/,
   ],
   ['an identity header', { inbound: { identityHeader: 'postern-peer' } }, /^\/inbound\/identityHeader/],
-  ['the CA', { identity: { source: 'provision' } }, /^\/identity\/source: .*got "provision"/],
   ['Vault', { identity: { source: 'vault' } }, /^\/identity\/source: .*got "vault"/],
-  ["the CA's address", { identity: { provision: { url: 'https://a', accept: 'b' } } }, /^\/identity\/provision/],
   ['HTTP/2 only', { upstream: { mode: 'plaintext', protocol: 'h2' } }, /^\/upstream\/protocol/],
   ['ALPN', { upstream: { mode: 'plaintext', protocol: 'auto' } }, /^\/upstream\/protocol/],
   [
@@ -110,7 +108,7 @@ const refused: [name: string, part: object, complaint: string | RegExp][] = [
   [
     'evidence as fresh as a certificate of the attesting CA',
     { upstream: { ...attested, freshness: 'issued' }, ...peers({}) },
-    /^\/upstream\/freshness: .*got "issued"/,
+    /^\/upstream\/freshness: .*needs \/identity\/source "provision", not "self-signed", got "issued"/,
   ],
   ['freshness left out', { upstream: { ...attested, freshness: undefined }, ...peers({}) }, /^\/upstream\/freshness: /],
   [
