@@ -14,11 +14,12 @@ import type { Metrics } from '../observe/metrics.ts'
 
 /** The store; undefined where the policy needs or names no collateral. */
 export function openCollateral(
-  { upstream, collateral, dangerSyntheticRoot }: Policy,
+  { upstream, identity, collateral, dangerSyntheticRoot }: Policy,
   clock: FloorClock,
   report: (news: News) => void,
 ): CollateralStore | undefined {
-  if (upstream.mode !== 'attested' || dangerSyntheticRoot || collateral.sources.length === 0) return undefined
+  const judges = upstream.mode === 'attested' || identity.issuer !== undefined
+  if (!judges || dangerSyntheticRoot || collateral.sources.length === 0) return undefined
   return openStore(collateral, intelRoot(), clock, report)
 }
 

@@ -9,7 +9,9 @@ import type { StartUp } from '../base/startup.ts'
 import type { Policy } from '../config/policy.ts'
 import type { CertificateSource } from '../identity/credential.ts'
 import { files, filesPresent, knativeFolder } from '../identity/sources/files.ts'
+import { provisionSource } from '../identity/sources/provision.ts'
 import { selfSignedSource } from '../identity/sources/self-signed.ts'
+import { connectTo, type IssuerPart } from './issued.ts'
 
 export interface IdentityOptions {
   readonly policy: Policy
@@ -50,7 +52,7 @@ function chooseTee(options: IdentityOptions): QuoteSource | undefined {
     }
     return syntheticTee()
   }
-  if (policy.identity.source !== 'self-signed') return undefined
+  if (policy.identity.source === 'files') return undefined
   try {
     return openQuoteSource(attestationFolder)
   } catch (error) {
@@ -64,13 +66,18 @@ function chooseTee(options: IdentityOptions): QuoteSource | undefined {
 }
 
 /** The source of our certificate, or undefined where TLS stays off: files were asked for, and none are mounted. */
-export function chooseSource(options: IdentityOptions, tee: QuoteSource | undefined): CertificateSource | undefined {
+export function chooseSource(
+  options: IdentityOptions,
+  tee: QuoteSource | undefined,
+  issuer?: IssuerPart,
+): CertificateSource | undefined {
   const { policy, policyDigest, clock, startUp, certificateFolder: folder = knativeFolder } = options
   if (policy.identity.source === 'files') {
     // Decided once, as the Go proxy does: a Secret that appears later needs a new pod.
     return filesPresent(folder) ? files({ folder, clock }) : undefined
   }
   if (!tee) return undefined
+  if (policy.identity.issuer && issuer) return issuedSource(options, tee, issuer)
   return selfSignedSource({
     source: tee,
     role: 'proxy',
@@ -80,6 +87,32 @@ export function chooseSource(options: IdentityOptions, tee: QuoteSource | undefi
     lifetimeMs: policy.identity.lifetimeSeconds * 1000,
     legacyExtension: policy.identity.legacyExtension,
     clock,
+    done: startUp?.done,
+  })
+}
+
+/** @throws Fault 'policy-invalid' where the policy names no service: there is no identity to ask for then */
+function issuedSource(
+  { policy, policyDigest, clock, startUp }: IdentityOptions,
+  tee: QuoteSource,
+  { dialer, issuedBy }: IssuerPart,
+): CertificateSource {
+  const { service, identity } = policy
+  if (!service || !identity.issuer) {
+    throw new Fault('policy-invalid', `policy ${policy.name}: /service: want a service, as source is "provision"`)
+  }
+  const { host, port } = identity.issuer
+  const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`
+  return provisionSource({
+    source: tee,
+    role: 'proxy',
+    policyDigest,
+    service: service.id,
+    dnsNames: dnsNames(policy),
+    clock,
+    authority,
+    connect: signal => connectTo(dialer, authority, signal),
+    learned: said => issuedBy.learn(said),
     done: startUp?.done,
   })
 }

@@ -3,6 +3,7 @@
 
 import type { TimedQuoteSource } from '../attest/source.ts'
 import { toHex } from '../base/bytes.ts'
+import { Fault } from '../base/errors.ts'
 import type { FloorClock } from '../base/floor.ts'
 import type { Log } from '../base/log.ts'
 import type { StartUp } from '../base/startup.ts'
@@ -26,7 +27,8 @@ import { type Metrics, makeMetrics } from '../observe/metrics.ts'
 import { openRequestLog, type RequestLog } from '../observe/request-log.ts'
 import { openCollateral, tellCollateral } from './collateral.ts'
 import { Credentials } from './credentials.ts'
-import { makeJudge } from './upstream.ts'
+import { IssuedBy, type IssuerPart } from './issued.ts'
+import { makeJudge, peerJudge, type UpstreamOptions } from './upstream.ts'
 
 export interface PartsOptions {
   readonly config: ProxyConfig
@@ -54,6 +56,8 @@ export interface Parts {
   readonly credentials: Credentials
   /** Undefined where the policy needs or names no collateral; not started yet. */
   readonly collateral: CollateralStore | undefined
+  /** The CA that the policy names: how it is reached, and what it has told. */
+  readonly issuer: IssuerPart | undefined
   readonly engine: Engine
   /** Open client connections, kept by whoever accepts them. */
   readonly connections: { count: number }
@@ -117,13 +121,15 @@ export function makeParts(options: PartsOptions, tee: TimedQuoteSource | undefin
     askContainer: askContainer(options, dialers, credentials, log),
   })
   const engine = options.makeEngine(gate, engineOptions(options, dialers.container))
-  return { life, drain, stats, metrics, requestLog, credentials, collateral, engine, connections }
+  const { issuer } = dialers
+  return { life, drain, stats, metrics, requestLog, credentials, collateral, issuer, engine, connections }
 }
 
 interface Dialers {
   readonly container: Dialer
   /** Where a readiness probe goes: always to the container where it is verified. */
   readonly probe: (host: string, port: number) => Dialer['dial']
+  readonly issuer: IssuerPart | undefined
 }
 
 function makeDialers(
@@ -134,7 +140,8 @@ function makeDialers(
   metrics: Metrics,
   log: Log,
 ): Dialers {
-  const judge = makeJudge({
+  const issuedBy = policy.identity.issuer && new IssuedBy(clock)
+  const peers = {
     policy,
     policyDigest: toHex(policyDigest),
     clock,
@@ -144,7 +151,9 @@ function makeDialers(
       credential: () => credentials.current,
     },
     collateral,
-  })
+    issuedBy,
+  }
+  const judge = makeJudge(peers)
   const refused = (reasons: readonly Reason[]): void => {
     metrics.peerRefused(reasons.map(reason => reason.rule))
     log.error('container refused', { code: 'upstream-untrusted', reasons })
@@ -155,7 +164,19 @@ function makeDialers(
   const probe = judge
     ? () => probing.dial
     : (host: string, port: number) => makeDialer({ host, port, clock, judge: undefined, refused }).dial
-  return { container, probe }
+  return { container, probe, issuer: issuedBy && { dialer: issuerDialer(policy, peers, log), issuedBy } }
+}
+
+function issuerDialer({ identity: { issuer } }: Policy, peers: UpstreamOptions, log: Log): Dialer {
+  if (!issuer) throw new Fault('internal', 'no issuer in the policy')
+  const { host, port, accepted } = issuer
+  return makeDialer({
+    host,
+    port,
+    clock: peers.clock,
+    judge: peerJudge(peers, accepted, 'provision'),
+    refused: reasons => log.error('certificate authority refused', { code: 'issuer-untrusted', reasons }),
+  })
 }
 
 /** The container's own readiness, and ours: whoever has no valid certificate to show is not ready. */

@@ -81,9 +81,9 @@ export async function startProxy(given: ProxyOptions): Promise<RunningProxy> {
   try {
     // Who we are, before any port is open: a policy that cannot be kept must not even look alive.
     const tee = openTee(options)
-    const source = chooseSource(options, tee)
     announce(options, tee, log)
     const parts = makeParts({ ...options, startUp }, tee, log)
+    const source = chooseSource(options, tee, parts.issuer)
     steps.push(parts.requestLog.flush)
     parts.collateral?.start()
     steps.push(() => parts.collateral?.stop())

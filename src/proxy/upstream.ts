@@ -3,6 +3,7 @@
 
 import { createHash, randomBytes } from 'node:crypto'
 import { createSecureContext, type SecureContext } from 'node:tls'
+import type { Role } from '../attest/bind.ts'
 import { readCertificate } from '../attest/certificate.ts'
 import {
   challengePath,
@@ -25,6 +26,7 @@ import type { Finding, Judge } from '../engine/dial.ts'
 import { type Credential, withKeyPem } from '../identity/credential.ts'
 import { verifyChain } from '../identity/pki.ts'
 import { trustIn } from './collateral.ts'
+import type { IssuedBy } from './issued.ts'
 import { tls13Ciphers } from './listeners.ts'
 
 export interface UpstreamOptions {
@@ -43,6 +45,8 @@ export interface UpstreamOptions {
   }
   /** Where the collateral for hardware evidence comes from; undefined where the policy needs or names none. */
   readonly collateral: CollateralStore | undefined
+  /** Whom the attesting CA vouches for; undefined where our own certificate comes from elsewhere. */
+  readonly issuedBy?: IssuedBy | undefined
 }
 
 type Chain = readonly [Uint8Array, ...Uint8Array[]]
@@ -61,7 +65,7 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
   const context = contexts(bundle, upstream.clientCertificate ? own.credential : () => undefined)
   return {
     policyDigest,
-    collateralGeneration: () => collateral?.generation ?? 0,
+    collateralGeneration: generationOf(options),
     chainToContext: bundle !== undefined,
     secureContext: context,
     ...(asks && { challenge: challenger(options, upstream.accepted, trustFor) }),
@@ -80,11 +84,33 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
   }
 }
 
+/**
+ * The judge of another peer than the container: one of these enclaves, in this role. It gets to see no certificate of ours.
+ */
+export function peerJudge(options: UpstreamOptions, accepted: Policy['peers'][string], role: Role): Judge {
+  const { policy, policyDigest, clock, collateral } = options
+  const decide = attested(options, accepted, trustIn(policy, collateral), role)
+  return {
+    policyDigest,
+    collateralGeneration: generationOf(options),
+    chainToContext: false,
+    secureContext: contexts(undefined, () => undefined),
+    judge: async chain => decide(chain, clock.now()),
+  }
+}
+
+/** Either only grows, so that their sum tells of both. */
+function generationOf({ collateral, issuedBy }: UpstreamOptions): () => number {
+  return () => (collateral?.generation ?? 0) + (issuedBy?.generation ?? 0)
+}
+
 function decider(options: UpstreamOptions, trustFor: TrustFor): Decide {
   const { upstream } = options.policy
   switch (upstream.mode) {
-    case 'attested':
-      return attested(options, upstream.accepted, trustFor)
+    case 'attested': {
+      const genuine = attested(options, upstream.accepted, trustFor)
+      return upstream.freshness === 'issued' ? issuedToo(options, genuine) : genuine
+    }
     case 'ca':
       return chained(upstream.bundle, upstream.san)
     case 'pinned':
@@ -94,9 +120,25 @@ function decider(options: UpstreamOptions, trustFor: TrustFor): Decide {
   }
 }
 
-function attested(options: UpstreamOptions, accepted: Policy['peers'][string], trustFor: TrustFor): Decide {
+/** Both locks: evidence that the policy accepts, in a certificate that our CA has issued to a container of our service. */
+function issuedToo({ policy, issuedBy }: UpstreamOptions, genuine: Decide): Decide {
+  return async (chain, at) => {
+    const finding = await genuine(chain, at)
+    if (!finding.accepted) return finding
+    if (!issuedBy || !policy.service) return refuse('issuer', 'a CA and a service of our own', 'none')
+    const issued = await issuedBy.judge(chain, `uri:${policy.service.id}/workload`, at)
+    return issued.accepted ? { accepted: true, until: Math.min(finding.until, issued.until) } : issued
+  }
+}
+
+function attested(
+  options: UpstreamOptions,
+  accepted: Policy['peers'][string],
+  trustFor: TrustFor,
+  role?: Role,
+): Decide {
   const verdicts = new Verdicts<PeerJudgement>()
-  const rule = ruleOf(options, accepted)
+  const rule = { ...ruleOf(options, accepted), role }
   const { policyDigest, clock, collateral } = options
   return async ([leaf], at) => {
     // Looked at before anything is asked for: what comes into force meanwhile makes this verdict an old one.
