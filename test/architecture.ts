@@ -26,15 +26,20 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   manifest: ['base', 'config/policies.ts', 'config/variables.ts'],
   inject: ['base', 'config', 'identity', 'observe'],
   provision: ['base', 'attest', 'collateral', 'config', 'identity', 'observe'],
-  cli: ['base', 'attest', 'collateral', 'identity', 'config', 'manifest', 'inject'],
+  cli: ['base', 'attest', 'collateral', 'identity', 'config', 'manifest', 'inject', 'provision'],
   function: ['base', 'attest', 'identity', 'config'],
   demo: [...data, 'config', 'proxy', 'function'],
   'version.ts': [],
   'process.ts': ['base', 'config', 'proxy', 'version.ts', 'type attest', 'type engine'],
   'inject-role.ts': ['base', 'cli', 'inject', 'process.ts', 'version.ts'],
-  'main.ts': ['base', 'config', 'proxy', 'cli', 'demo', 'inject-role.ts', 'process.ts', 'version.ts', 'engine'],
+  'provision-role.ts': ['base', 'attest', 'config', 'provision', 'process.ts', 'version.ts'],
+  'main.ts': [
+    ...['base', 'config', 'proxy', 'cli', 'demo', 'engine'],
+    ...['inject-role.ts', 'provision-role.ts', 'process.ts', 'version.ts'],
+  ],
   'enclave-role.ts': ['base', 'config', 'engine', 'proxy', 'process.ts'],
   'enclave.ts': ['enclave-role.ts'],
+  'enclave-provision.ts': ['base', 'process.ts', 'provision-role.ts'],
   'postern.js': ['main.ts'],
 }
 
