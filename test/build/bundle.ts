@@ -22,7 +22,7 @@ t.test('it breaks no rule and keeps its budget', async t => {
   t.same(overBudget(made), [])
 })
 
-t.test("that of the attesting CA neither, and it holds no engine and no proxy", async t => {
+t.test('that of the attesting CA neither, and it holds no engine and no proxy', async t => {
   const ca = await bundle({ root, entry: 'src/enclave-provision.ts' })
   t.same(broken(ca), [])
   t.same(overBudget(ca), [])
