@@ -169,7 +169,7 @@ function read(bytes: Uint8Array, exported: Channel['exported']) {
 }
 
 /** Below these nobody should go who was told of them. Numbers beyond 2^53 are no numbers of Intel's. */
-function floorsOf(tcb: TcbFacts | undefined): ReadonlyMap<string, number> {
+export function floorsOf(tcb: TcbFacts | undefined): ReadonlyMap<string, number> {
   if (tcb === undefined) return new Map()
   return new Map([
     ['tcbInfo', tcb.evaluationDataNumber.tcbInfo],

@@ -3,9 +3,10 @@
 
 import { spawn } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
+import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { readBinding } from '../../src/attest/binding.ts'
 import { readCertificate } from '../../src/attest/certificate.ts'
@@ -85,9 +86,9 @@ function startCa(t: Test, { file, port, sidePort }: Stage): Promise<Started> {
   return until('the CA serves', () => (ca.stdout().includes('"Serving"') ? ca : undefined))
 }
 
-function run(args: readonly string[]): Promise<{ code: number | null; out: string; error: string }> {
+function run(args: readonly string[], file = postern): Promise<{ code: number | null; out: string; error: string }> {
   return new Promise(resolve => {
-    const child = spawn(process.execPath, [postern, ...args])
+    const child = spawn(process.execPath, [file, ...args])
     let [out, error] = ['', '']
     child.stdout.on('data', chunk => (out += chunk))
     child.stderr.on('data', chunk => (error += chunk))
@@ -189,4 +190,16 @@ t.test('it says what is wrong with its command line and its options', async t =>
     code: 1,
     error: /\/operators: want this key/,
   })
+})
+
+t.test("its enclave's file takes its options and nothing synthetic", async t => {
+  const stage = await prepare(t)
+  const file = fileURLToPath(new URL('../../src/enclave-provision.ts', import.meta.url))
+  const options = stage.file('options.json')
+  t.match(await run([], file), { code: 64, error: /^usage: / })
+  t.match(await run(['--policy', options], file), { code: 64, error: /^usage: / })
+  t.match(await run(['--options', options], file), { code: 1, error: /which this build does not have/ })
+  const real = { ...JSON.parse(readFileSync(options, 'utf8')), name: 'acme', dangerSyntheticRoot: undefined }
+  writeFileSync(options, JSON.stringify({ ...real, collateral: { sources: [{ kind: 'directory', at: '/none' }] } }))
+  t.match(await run(['--options', options], file), { code: 1, error: /the CA needs an SGX enclave/ })
 })
