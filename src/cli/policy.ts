@@ -76,7 +76,9 @@ export function sentences(policy: Policy): string[] {
       : 'All headers pass.',
     identity.source === 'files'
       ? 'We show the mounted certificate, whose key was born outside.'
-      : `We show a certificate of our own making with our evidence in it, new every ${identity.lifetimeSeconds} s at the latest.`,
+      : identity.issuer
+        ? `We show a certificate of the attesting CA at ${identity.issuer.host}:${identity.issuer.port}, whose own evidence must be one of ${identity.issuer.accept}.`
+        : `We show a certificate of our own making with our evidence in it, new every ${identity.lifetimeSeconds} s at the latest.`,
     maxConcurrency === undefined
       ? 'How many requests the container takes at once is for the environment to say.'
       : `The container takes at most ${maxConcurrency} requests at once.`,
@@ -110,7 +112,9 @@ function upstreamSentences(upstream: Policy['upstream']): string[] {
         ...peersSentences(upstream.accepted),
         upstream.freshness === 'challenge'
           ? 'Before its first request each connection is answered with evidence made for it.'
-          : 'The evidence in its certificate may have been made at any time.',
+          : upstream.freshness === 'issued'
+            ? 'The attesting CA must have issued its certificate to our service, for a day at most.'
+            : 'The evidence in its certificate may have been made at any time.',
       ]
     case 'ca':
       return [

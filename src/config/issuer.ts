@@ -28,7 +28,6 @@ export function issuerOf({ identity, peers }: PolicyDocument, complaints: Compla
   if (provision === undefined) return complain('provision', 'url and accept, as source is "provision"', 'nothing')
   const peer = peers[provision.accept]
   if (peer === undefined) return complain('provision/accept', 'a key of /peers', show(provision.accept))
-  // No signer fills it: who issues is the operator's to say.
   if (peer.enclaves.length === 0) return complain('provision/accept', 'peers with an enclave', show(provision.accept))
   const url = URL.parse(provision.url)
   if (url === null || url.pathname !== '/' || url.search !== '' || url.username !== '') {

@@ -157,3 +157,14 @@ t.test('explained: the shipped ones', async t => {
   }
   t.match((await command(['policy', 'explain', 'demo'])).text, /Evidence is SYNTHETIC: no hardware stands behind it\./)
 })
+
+t.test('the attesting CA and what it vouches for are told', async t => {
+  const file = write(t.testdir(), {
+    identity: { source: 'provision', provision: { url: 'https://ca.example:8443', accept: 'ca' } },
+    upstream: { mode: 'attested', trust: 'measurement', accept: 'ca' },
+    peers: { ca: { enclaves: [{ mrenclave: hex }] } },
+  })
+  const { text } = await command(['policy', 'explain', file])
+  t.match(text, /attesting CA at ca\.example:8443, whose own evidence must be one of ca/)
+  t.match(text, /must have issued its certificate to our service, for a day at most/)
+})
