@@ -1,13 +1,12 @@
 // The role `provision`: the attesting CA. Wires its key, its own evidence, the port that asks for certificates and a plain
 // port for probes and metrics. It starts locked; what unlocks it is lock.ts, what it decides decision.ts.
 
-import type { Server } from 'node:http'
 import type { QuoteSource } from '../attest/evidence.ts'
 import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
-import { describe, Fault, systemCode } from '../base/errors.ts'
+import { describe } from '../base/errors.ts'
 import { floorClock } from '../base/floor.ts'
-import { type SideAnswer, sideServer } from '../base/http.ts'
+import { closed, listen, type SideAnswer, sideServer } from '../base/http.ts'
 import { type Log, makeLog } from '../base/log.ts'
 import type { News } from '../collateral/news.ts'
 import type { ProvisionOptions } from '../config/provision.ts'
@@ -166,27 +165,4 @@ const plain = (status: number, body: string): SideAnswer => ({ status, contentTy
 function tellCollateral(log: Log, told: News): void {
   if (told.news === 'in-force') log.info('collateral in force', { what: told.what, source: told.source })
   else if (told.news === 'not-taken') log.error('collateral not taken', { what: told.what, reason: told.reason })
-}
-
-/** @returns the port. @throws Fault 'bind-failed' */
-function listen(server: Server, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', error =>
-      reject(new Fault('bind-failed', `listen tcp :${port}: ${systemCode(error) ?? 'failed'}`)),
-    )
-    server.listen({ port }, () => {
-      server.removeAllListeners('error')
-      server.on('error', () => {})
-      const address = server.address()
-      resolve(typeof address === 'object' && address !== null ? address.port : port)
-    })
-  })
-}
-
-/** Requests under way end; connections that wait for one are closed. */
-function closed(server: Server): Promise<void> {
-  return new Promise(resolve => {
-    server.close(() => resolve())
-    server.closeIdleConnections()
-  })
 }
