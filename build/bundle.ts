@@ -1,4 +1,4 @@
-// The enclave's one file, dist/enclave.js, from src/enclave.ts and what it imports. The same sources give the same bytes,
+// The one file of each enclave, dist/enclave.js from src/enclave.ts and what it imports, and that of the attesting CA. The same sources give the same bytes,
 // wherever they lie. A bundle that breaks a rule or outgrows the budget is not written.
 //
 //   node build/bundle.ts
@@ -81,14 +81,22 @@ export function describeBundle(made: Bundle): string {
   return [...rows, `${String(total(made)).padStart(9)}  in all, from ${made.inputs.length} files`, ''].join('\n')
 }
 
+/** An enclave's first file, and the file that it becomes. */
+const enclaves = [
+  { entry: 'src/enclave.ts', name: 'enclave.js' },
+  { entry: 'src/enclave-provision.ts', name: 'enclave-provision.js' },
+] as const
+
 if (import.meta.main) {
   const root = fileURLToPath(new URL('..', import.meta.url))
-  const made = await bundle({ root })
-  process.stdout.write(describeBundle(made))
-  const complaints = [...broken(made), ...overBudget(made)]
-  for (const each of complaints) process.stderr.write(`dist/enclave.js: ${each}\n`)
-  if (complaints.length > 0) process.exit(1)
-  const file = join(root, 'dist/enclave.js')
-  mkdirSync(dirname(file), { recursive: true })
-  writeFileSync(file, made.text)
+  for (const { entry, name } of enclaves) {
+    const made = await bundle({ root, entry })
+    process.stdout.write(`dist/${name}\n${describeBundle(made)}`)
+    const complaints = [...broken(made), ...overBudget(made)]
+    for (const each of complaints) process.stderr.write(`dist/${name}: ${each}\n`)
+    if (complaints.length > 0) process.exit(1)
+    const file = join(root, 'dist', name)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, made.text)
+  }
 }

@@ -7,15 +7,20 @@ import { parseArgs } from 'node:util'
 import { describe, Fault } from '../src/base/errors.ts'
 import { products, type Role, renderManifest } from './render.ts'
 
-const usage = `usage: npm run manifest -- --policy FILE [--out DIR] [--no-edmm] [--svn N] [--role proxy] [--bundle FILE]
+const usage = `usage: npm run manifest -- --policy FILE [--out DIR] [--no-edmm] [--svn N] [--role NAME] [--bundle FILE]
 
-  --policy FILE  whom the enclave trusts; becomes /app/policy.json in it
+  --policy FILE  whom the enclave trusts (the options of the attesting CA); becomes /app/policy.json in it
   --out DIR      where the files go (default dist/enclave)
   --no-edmm      for SGX1, or Linux before 6.0: 2 GiB, all of it added at the start (default: --edmm)
   --svn N        security version, from 0 to 65535 (default 1)
-  --role proxy   which role; there is one
-  --bundle FILE  the program (default dist/enclave.js, which npm run build makes)
+  --role NAME    proxy (the default) or provision, the attesting CA
+  --bundle FILE  the program, /app/enclave.js in it (default dist/enclave.js or dist/enclave-provision.js, by role)
 `
+
+const bundles: Readonly<Record<Role, string>> = {
+  proxy: 'dist/enclave.js',
+  provision: 'dist/enclave-provision.js',
+}
 
 const here = new URL('.', import.meta.url)
 const text = (name: string): string => readFileSync(new URL(name, here), 'utf8')
@@ -52,7 +57,7 @@ export function writeEnclave(argv: readonly string[]): string {
     nodeFlags: JSON.parse(text('../build/node-flags.json')),
     policy,
     policyFile,
-    bundle: read(values.bundle, 'npm run build makes dist/enclave.js'),
+    bundle: read(values.bundle ?? bundles[values.role as Role], 'npm run build makes dist/enclave.js'),
   })
   const files = { 'postern.manifest.toml': manifest, 'policy.json': policy, 'sign.sh': commands }
   mkdirSync(values.out, { recursive: true })
@@ -75,7 +80,7 @@ function parsed(argv: readonly string[]) {
         edmm: { type: 'boolean', default: true },
         svn: { type: 'string', default: '1' },
         role: { type: 'string', default: 'proxy' },
-        bundle: { type: 'string', default: 'dist/enclave.js' },
+        bundle: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },
     })

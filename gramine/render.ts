@@ -7,7 +7,9 @@ import { createHash } from 'node:crypto'
 import { isIP } from 'node:net'
 import { posix } from 'node:path'
 import { Fault } from '../src/base/errors.ts'
+import type { CollateralRules } from '../src/collateral/open.ts'
 import { policyDigest, readPolicy } from '../src/config/policy.ts'
+import { readProvisionOptions } from '../src/config/provision.ts'
 import { variables } from '../src/config/variables.ts'
 import { lint } from '../src/manifest/lint.ts'
 import { Manifest } from '../src/manifest/manifest.ts'
@@ -15,7 +17,7 @@ import { kubernetesMounts } from '../src/manifest/rules/files.ts'
 import { readToml } from '../src/manifest/toml.ts'
 
 /** By role, so that who accepts by signer cannot take one for the other. */
-export const products = { proxy: 1 } as const
+export const products = { proxy: 1, provision: 2 } as const
 export type Role = keyof typeof products
 
 export interface RenderInput {
@@ -27,8 +29,9 @@ export interface RenderInput {
   readonly svn: number
   /** Options of Node, in their order. */
   readonly nodeFlags: readonly string[]
+  /** The policy of a proxy, the options of the attesting CA. */
   readonly policy: Uint8Array
-  /** The policy's path, for messages. */
+  /** Its path, for messages. */
   readonly policyFile: string
   readonly bundle: Uint8Array
 }
@@ -42,7 +45,7 @@ const runtime = `${libraries}/gramine/runtime/glibc`
  * @throws Fault 'policy-invalid' for a policy that no enclave should have, or that asks for files which the host must not write
  */
 export function renderManifest(input: RenderInput): string {
-  const policy = readPolicy(input.policy, input.policyFile, { kind: 'later' })
+  const policy = measured(input)
   if (policy.dangerSyntheticRoot) {
     throw new Fault('policy-invalid', `policy ${input.policyFile}: dangerSyntheticRoot: not in an enclave; take it out`)
   }
@@ -52,8 +55,8 @@ export function renderManifest(input: RenderInput): string {
   const digest = Buffer.from(policyDigest(input.policy)).toString('hex')
   const text = fill(input.template, {
     banner: `# The enclave of policy "${policy.name}", digest ${digest}. Made by npm run manifest.`,
-    argv: [...argvOf(input.nodeFlags)].map(word => `  ${quoted(word)},`).join('\n'),
-    environment: [...variables]
+    argv: [...argvOf(input)].map(word => `  ${quoted(word)},`).join('\n'),
+    environment: [...(input.role === 'proxy' ? variables : [])]
       .sort()
       .map(name => `loader.env.${name} = { passthrough = true }`)
       .join('\n'),
@@ -61,7 +64,8 @@ export function renderManifest(input: RenderInput): string {
     libraries,
     hostMounts: folders.map(path => `  { path = ${quoted(path)}, uri = ${quoted(`file:${path}`)} },`).join('\n'),
     hostNames: String(
-      sources.some(source => source.kind !== 'stapled' && source.kind !== 'directory' && !isAddress(source.at)),
+      policy.looksUp ||
+        sources.some(source => source.kind !== 'stapled' && source.kind !== 'directory' && !isAddress(source.at)),
     ),
     allowed: folders.map(path => `  ${quoted(`file:${path}/`)},`).join('\n'),
     bundleHash: sha256(input.bundle),
@@ -78,9 +82,26 @@ export function renderManifest(input: RenderInput): string {
   return text
 }
 
+interface Measured {
+  readonly name: string
+  readonly collateral: CollateralRules
+  readonly dangerSyntheticRoot: Uint8Array | undefined
+  /** True where it names a host that somebody has to look up, besides sources of collateral. */
+  readonly looksUp: boolean
+}
+
+/** What is measured beside the program, whatever the role calls it. */
+function measured({ role, policy: bytes, policyFile }: RenderInput): Measured {
+  if (role === 'provision') return { ...readProvisionOptions(bytes, policyFile), looksUp: false }
+  const policy = readPolicy(bytes, policyFile, { kind: 'later' })
+  const { issuer } = policy.identity
+  return { ...policy, looksUp: issuer !== undefined && isIP(issuer.host) === 0 }
+}
+
 /** The measured command line. */
-function argvOf(nodeFlags: readonly string[]): readonly string[] {
-  return ['node', ...nodeFlags, '/app/enclave.js', '--policy', '/app/policy.json']
+function argvOf({ nodeFlags, role }: RenderInput): readonly string[] {
+  const file = role === 'provision' ? '--options' : '--policy'
+  return ['node', ...nodeFlags, '/app/enclave.js', file, '/app/policy.json']
 }
 
 /** A folder that the policy names, absolute. It stands in TOML and passes a template language, so few letters may be in it. */

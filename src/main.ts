@@ -4,7 +4,9 @@ import { readFileSync } from 'node:fs'
 import { systemClock } from './base/clock.ts'
 import { Fault } from './base/errors.ts'
 import { type Parsed, parseCommand, type Verb } from './cli/args.ts'
+import { caVerbs } from './cli/ca-verbs.ts'
 import { injectVerb } from './cli/inject-verb.ts'
+import { provisionVerb } from './cli/provision-verb.ts'
 import { evidenceVerbs } from './cli/verbs.ts'
 import { loadPolicy } from './config/policy.ts'
 import type { MakeEngine } from './engine/engine.ts'
@@ -42,6 +44,8 @@ const verbs: readonly Verb[] = [
     ],
   },
   injectVerb,
+  provisionVerb,
+  ...caVerbs,
   ...evidenceVerbs,
 ]
 
@@ -72,6 +76,18 @@ async function loadEngine(name: EngineName): Promise<MakeEngine> {
   return (gate, options) => makeBytesEngine(gate, options, name === 'bytes' ? 'handles' : 'streams')
 }
 
+async function provision({ values }: Parsed): Promise<void> {
+  const [{ portOf, provisionDefaults, runProvision }, { demoProvision }] = await Promise.all([
+    import('./provision-role.ts'),
+    import('./demo/enclaves.ts'),
+  ])
+  const port = (name: 'port' | 'side-port', otherwise: number): number =>
+    portOf(String(values[name] ?? otherwise), name)
+  const options = String(values['options'])
+  const { port: main, sidePort } = provisionDefaults
+  await runProvision({ options, port: port('port', main), sidePort: port('side-port', sidePort) }, demoProvision)
+}
+
 async function demo({ values }: Parsed): Promise<void> {
   const { runDemo } = await import('./demo/run.ts')
   const ok = await runDemo({
@@ -98,7 +114,8 @@ async function main(): Promise<void> {
 
 async function run(command: Parsed): Promise<void> {
   if (command.verb === injectVerb.name) return (await import('./inject-role.ts')).runInject(command)
-  const verb = evidenceVerbs.find(each => each.name === command.verb)
+  if (command.verb === provisionVerb.name) return provision(command)
+  const verb = [...evidenceVerbs, ...caVerbs].find(each => each.name === command.verb)
   if (!verb) return command.verb === 'proxy' ? proxy(command) : demo(command)
   process.exitCode = await verb.run(command, {
     readFile: path => readFileSync(path),

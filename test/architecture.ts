@@ -25,22 +25,28 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   proxy: [...data, 'config'],
   manifest: ['base', 'config/policies.ts', 'config/variables.ts'],
   inject: ['base', 'config', 'identity', 'observe'],
-  cli: ['base', 'attest', 'collateral', 'identity', 'config', 'manifest', 'inject'],
+  provision: ['base', 'attest', 'collateral', 'config', 'identity', 'observe'],
+  cli: ['base', 'attest', 'collateral', 'identity', 'config', 'manifest', 'inject', 'provision'],
   function: ['base', 'attest', 'identity', 'config'],
   demo: [...data, 'config', 'proxy', 'function'],
   'version.ts': [],
   'process.ts': ['base', 'config', 'proxy', 'version.ts', 'type attest', 'type engine'],
   'inject-role.ts': ['base', 'cli', 'inject', 'process.ts', 'version.ts'],
-  'main.ts': ['base', 'config', 'proxy', 'cli', 'demo', 'inject-role.ts', 'process.ts', 'version.ts', 'engine'],
+  'provision-role.ts': ['base', 'attest', 'config', 'provision', 'process.ts', 'version.ts'],
+  'main.ts': [
+    ...['base', 'config', 'proxy', 'cli', 'demo', 'engine'],
+    ...['inject-role.ts', 'provision-role.ts', 'process.ts', 'version.ts'],
+  ],
   'enclave-role.ts': ['base', 'config', 'engine', 'proxy', 'process.ts'],
   'enclave.ts': ['enclave-role.ts'],
+  'enclave-provision.ts': ['base', 'process.ts', 'provision-role.ts'],
   'postern.js': ['main.ts'],
 }
 
 // Each package has one door; the rest sees our types.
 const doors: Readonly<Record<string, RegExp>> = {
   undici: /^engine\/undici\/lanes\.ts$/,
-  'prom-client': /^observe\/(metrics|injections)\.ts$/,
+  'prom-client': /^observe\/(metrics|injections|issuances)\.ts$/,
   '@peculiar/x509': /^identity\/x509\.ts$/,
   'reflect-metadata': /^identity\/x509\.ts$/,
   pkijs: /^identity\/pki\.ts$/,
@@ -65,7 +71,7 @@ const words: [name: string, word: RegExp, places: RegExp, planted: string][] = [
   [
     "a peer's certificate is read in one place",
     /\bnew (\w+\.)?X509Certificate\(/,
-    /^(attest\/certificate|config\/forms|identity\/x509)\.ts$/,
+    /^(attest\/certificate|config\/(forms|provision)|identity\/x509)\.ts$/,
     'new crypto.X509Certificate(der)',
   ],
   ['only the command line prints', /\bconsole\./, /^(main\.ts|postern\.js|(cli|demo)\/.*)$/, 'console.log(1)'],

@@ -2,6 +2,7 @@
 const special = {
   'test/architecture.ts': [],
   'test/attest/challenge.ts': ['src/attest/challenge.ts', 'src/attest/peer.ts'],
+  'test/attest/csr.ts': ['src/attest/csr.ts', 'src/attest/peer.ts'],
   'test/attest/flips.ts': ['src/attest/verify.ts'],
   'test/attest/intel.ts': ['src/attest/verify.ts', 'src/attest/collateral.ts'],
   'test/attest/real.ts': ['src/attest/verify.ts'],
@@ -71,6 +72,21 @@ const special = {
   'test/proxy/outage.ts': [],
   'test/proxy/rotation.ts': [],
   'test/proxy/zero-bytes.ts': [],
+  'test/provision/provision.ts': [
+    ...['audit', 'authority', 'ca', 'decision', 'lock', 'openapi', 'provision', 'routes', 'server'].map(
+      name => `src/provision/${name}.ts`,
+    ),
+    'src/observe/issuances.ts',
+  ],
+  'test/provision/attacks.ts': ['ca', 'decision', 'lock', 'routes', 'server'].map(name => `src/provision/${name}.ts`),
+  'test/provision/lock.ts': ['src/provision/lock.ts', 'src/provision/audit.ts'],
+  'test/config/provision.ts': ['src/config/provision.ts', 'src/config/provision-shape.ts'],
+  'test/cli/ca.ts': ['src/cli/ca.ts', 'src/cli/signing.ts'],
+  'test/e2e/provision.ts': [
+    ...['provision-role', 'enclave-provision', 'cli/ca-verbs', 'cli/provision-verb'].map(name => `src/${name}.ts`),
+    'src/cli/ca.ts',
+  ],
+  'test/proxy/issued.ts': ['src/proxy/issued.ts', 'src/proxy/upstream.ts', 'src/proxy/identity.ts'],
   'test/noninterference.ts': [],
   'test/gate/order.ts': ['src/gate/gate.ts'],
 }

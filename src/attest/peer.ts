@@ -7,6 +7,7 @@ import { describe, Fault, type FaultCode } from '../base/errors.ts'
 import { type Certificate, isSignedBy, readCertificate } from './certificate.ts'
 import { type AnswerFor, readAnswer } from './challenge.ts'
 import { chooseCollateral } from './collateral.ts'
+import { type CertificateRequest, readRequestEvidence } from './csr.ts'
 import { readEndorsements } from './endorsements.ts'
 import type { Collateral, EvidenceFacts, IntelCollateral, PeerJudgement, Reason, SgxClaims } from './evidence.ts'
 import { judge, type PeerRule, type Shown } from './policy.ts'
@@ -41,6 +42,9 @@ export function needsOf(leafDer: Uint8Array, root: Uint8Array): Needs {
   const quote = parseSgxQuote(readEvidence(leaf).quote)
   return { model: modelOf(quote, root), stapled: () => readEndorsements(leaf) }
 }
+
+/** The model of the machine that a quote is from, by a chain to the root; nothing else of it is verified. Throws Fault. */
+export const modelOfQuote = (quote: Uint8Array, root: Uint8Array): Model => modelOf(parseSgxQuote(quote), root)
 
 // What was wanted, by the code of the fault that was met. A code that is not here is our own bug.
 const wanted: Partial<Record<FaultCode, string>> = {
@@ -102,9 +106,36 @@ export function judgeAnswer(
   }
 }
 
+/** A request for a certificate, and the connection that it came on. */
+export interface RequestOn {
+  readonly request: CertificateRequest
+  /** CBOR, as it came. */
+  readonly evidence: Uint8Array
+  /** What the connection's exporter gives for the request, 32 bytes. */
+  readonly channel: Uint8Array
+}
+
+/**
+ * Judges the evidence that came with a request for a certificate: for the request's key, made for this very connection.
+ *
+ * @param at milliseconds since the epoch
+ * @returns as judgePeer; `leafSha256` is the request's
+ */
+export function judgeRequest(asked: RequestOn, rule: PeerRule, trust: Trust, at: number): PeerJudgement {
+  try {
+    const { request } = asked
+    const { evidence, reasons } = readRequestEvidence(asked.evidence, request.spki, asked.channel)
+    // A request has no dates of its own.
+    const leaf = { sha256: request.sha256, notBefore: at, notAfter: Number.POSITIVE_INFINITY }
+    return judgeExhibit({ leaf, evidence, shown: 'request', broken: reasons }, rule, trust, at)
+  } catch (error) {
+    return { accepted: false, reasons: [reasonOf(error)], refused: undefined }
+  }
+}
+
 /** Evidence, where it was shown, and what its reader found wrong already. */
 interface Exhibit {
-  readonly leaf: Certificate
+  readonly leaf: Pick<Certificate, 'sha256' | 'notBefore' | 'notAfter'>
   readonly evidence: Evidence
   readonly shown: Shown
   readonly broken: readonly Reason[]
@@ -123,7 +154,7 @@ function judgeExhibit(exhibit: Exhibit, rule: PeerRule, trust: Trust, at: number
 }
 
 function withReasons(
-  leaf: Certificate,
+  leaf: Exhibit['leaf'],
   evidence: EvidenceFacts,
   judgement: ReturnType<typeof judge>,
   claims: SgxClaims,
@@ -138,7 +169,7 @@ function withReasons(
   return { accepted: true, claims, until: Math.min(judgement.until, leaf.notAfter), evidence }
 }
 
-function dateReasons(leaf: Certificate, at: number): Reason[] {
+function dateReasons(leaf: Exhibit['leaf'], at: number): Reason[] {
   if (leaf.notBefore <= at && at <= leaf.notAfter) return []
   const want = `a certificate valid from ${dateText(leaf.notBefore)} to ${dateText(leaf.notAfter)}`
   return [{ rule: 'certificate-dates', want, got: dateText(at) }]

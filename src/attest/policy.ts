@@ -63,13 +63,14 @@ const attribute = {
 } as const
 
 /** Where evidence was shown, and what it must have been made for there. */
-const usesOf = { certificate: ['tls', 'csr'], answer: ['challenge'] } as const
+const usesOf = { certificate: ['tls', 'csr'], answer: ['challenge'], request: ['csr'] } as const
 export type Shown = keyof typeof usesOf
 
 /**
  * Judges claims that verifyQuote made, with the evidence facts of the same certificate.
  * @param at milliseconds since the epoch
- * @param shown in a certificate, or as the answer to a challenge: evidence made for one counts for no other
+ * @param shown in a certificate, as the answer to a challenge, or with a request for a certificate: evidence made for one
+ *   counts for no other
  * @returns `until` is the end of the claims' window, of the collateral's age or of the matching enclave entry, whichever
  *   comes first
  */

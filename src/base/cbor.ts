@@ -1,5 +1,5 @@
 // CBOR, the part of RFC 8949 that evidence is made of: unsigned integers, byte and text strings, arrays, maps with text
-// keys, tags. Writing follows §4.2.1 (core deterministic encoding).
+// keys, tags; and messages, maps with small numbers as keys. Writing follows §4.2.1 (core deterministic encoding).
 //
 // Reading is strict: definite lengths in their shortest form, no duplicate key, at most four levels of nesting, nothing
 // left over. It does not demand sorted keys: makers of foreign claims do not sort them, and the hash is over the bytes as
@@ -28,6 +28,38 @@ export function decodeCbor(bytes: Uint8Array, code: FaultCode): Cbor {
   const value = item(reader, 0)
   reader.end('CBOR')
   return value
+}
+
+/** A message: fields by their number, in the order of the numbers. */
+export type Fields = ReadonlyMap<number, Cbor>
+
+const maxFields = 23
+
+/**
+ * The one message that `bytes` hold: numbers from 0 to 23 as keys, in ascending order.
+ * @throws Fault with `code` for anything else
+ */
+export function decodeFields(bytes: Uint8Array, code: FaultCode): Fields {
+  const reader = new Reader(bytes, code)
+  const count = reader.u8('message') - 0xa0
+  if (count < 0 || count > maxFields) throw new Fault(code, `message: want a CBOR map of at most ${maxFields} fields`)
+  const fields = new Map<number, Cbor>()
+  let last = -1
+  for (let i = 0; i < count; i++) {
+    const key = reader.u8('message field')
+    if (key > maxFields || key <= last) throw new Fault(code, 'message: want small numbers as keys, in ascending order')
+    fields.set(key, item(reader, 1))
+    last = key
+  }
+  reader.end('message')
+  return fields
+}
+
+/** @throws TypeError for a key that decodeFields would refuse, or too many: a bug of the caller */
+export function encodeFields(fields: Fields): Uint8Array {
+  const entries = [...fields].sort(([a], [b]) => a - b)
+  if (entries.some(([key]) => !(key >= 0 && key <= maxFields))) throw new TypeError('not a key of a message')
+  return concat(head(5, entries.length), ...entries.flatMap(([key, value]) => [head(0, key), encodeCbor(value)]))
 }
 
 export function isTagged(value: Cbor | undefined): value is Tagged {

@@ -3,6 +3,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { Fault, systemCode } from './errors.ts'
 
 export interface SideAnswer {
   readonly status: number
@@ -61,6 +62,34 @@ export function sideServer(...routes: readonly SideRoute[]): Server {
   })
   server.on('clientError', (_error, socket) => refuse(socket as Socket))
   return server
+}
+
+/**
+ * Listens on every address.
+ * @param port 0: any that is free
+ * @returns the port
+ * @throws Fault 'bind-failed'
+ */
+export function listen(server: Server, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', error =>
+      reject(new Fault('bind-failed', `listen tcp :${port}: ${systemCode(error) ?? 'failed'}`)),
+    )
+    server.listen({ port }, () => {
+      server.removeAllListeners('error')
+      server.on('error', () => {})
+      const address = server.address()
+      resolve(typeof address === 'object' && address !== null ? address.port : port)
+    })
+  })
+}
+
+/** Requests under way end; connections that wait for one are closed. */
+export function closed(server: Server): Promise<void> {
+  return new Promise(resolve => {
+    server.close(() => resolve())
+    server.closeIdleConnections()
+  })
 }
 
 function send(message: IncomingMessage, response: ServerResponse, answer: SideAnswer): void {

@@ -1,17 +1,16 @@
 // `postern policy sign` and `policy key`: what a signer does. A token is verified before it is handed out, by the reader
 // that a proxy reads it with, and where a base policy is given also as a part of that.
 
-import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto'
 import { describe, Fault } from '../base/errors.ts'
 import { type Json, JsonError, readJson } from '../config/json.ts'
 import { loadPolicy } from '../config/policy.ts'
-import { type Complaint, unfit } from '../config/shape.ts'
 import { mediaType } from '../config/signed/jws.ts'
-import { algorithmOf, type PublicJwk, publicJwk } from '../config/signed/keys.ts'
+import type { PublicJwk } from '../config/signed/keys.ts'
 import { narrowingOf, narrowings } from '../config/signed/narrowing.ts'
 import { openSigned } from '../config/signed/payload.ts'
 import type { Parsed } from './args.ts'
 import type { Io } from './io.ts'
+import { jwkOf, readKey, signed, thumbprint } from './signing.ts'
 import { readFile, readTime } from './subject.ts'
 
 const daySeconds = 86_400
@@ -32,7 +31,7 @@ export function signPolicy({ values }: Parsed, io: Io): number {
     exp: nbf + count(String(values['days'] ?? defaultDays), '--days') * daySeconds,
     grant,
   }
-  const token = signed(key, jwk, kid, JSON.stringify(payload))
+  const token = signed(key, jwk, kid, mediaType, JSON.stringify(payload))
   check(token, kid, jwk, payload)
   if (values['policy'] !== undefined) {
     const given = { kind: 'given', token, from: 'the new token', at: nbf * 1000 } as const
@@ -50,17 +49,6 @@ export function showKey({ positionals, values }: Parsed, io: Io): number {
   return 0
 }
 
-function signed(key: KeyObject, jwk: PublicJwk, kid: string, payload: string): string {
-  const header = JSON.stringify({ alg: algorithmOf(jwk), kid, typ: mediaType })
-  const input = [header, payload].map(part => Buffer.from(part).toString('base64url')).join('.')
-  if (key.type !== 'private') throw new Fault('usage', '--key: want a private key, got a public one')
-  const signature =
-    jwk.kty === 'EC'
-      ? sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' })
-      : sign(null, Buffer.from(input), key)
-  return `${input}.${signature.toString('base64url')}`
-}
-
 interface Said {
   readonly service: string
   readonly nbf: number
@@ -76,35 +64,6 @@ function check(token: string, kid: string, jwk: PublicJwk, { service, nbf, grant
   } catch (error) {
     throw error instanceof Fault ? new Fault('usage', `postern policy sign: ${error.message}`, { cause: error }) : error
   }
-}
-
-/** A key in PEM, private or public, of a kind that signs policies. */
-function readKey(path: string, io: Io): KeyObject {
-  const pem = Buffer.from(readFile(path, io))
-  for (const read of [createPrivateKey, createPublicKey]) {
-    try {
-      return read(pem)
-    } catch {}
-  }
-  const cure = pem.includes('ENCRYPTED') ? '; it is encrypted: openssl pkey writes it without a passphrase' : ''
-  throw new Fault('usage', `${path}: want a key in PEM${cure}`)
-}
-
-function jwkOf(key: KeyObject): PublicJwk {
-  const complaints: Complaint[] = []
-  const exported = (key.type === 'private' ? createPublicKey(key) : key).export({ format: 'jwk' })
-  const jwk = publicJwk.read(exported, '', complaints)
-  if (jwk !== unfit) return jwk
-  const cure = 'openssl genpkey -algorithm ed25519, or -algorithm EC -pkeyopt ec_paramgen_curve:P-256'
-  throw new Fault('usage', `want a P-256 or Ed25519 key, got ${key.asymmetricKeyType}; ${cure}`)
-}
-
-/** RFC 7638: the same name for the same key, whoever computes it. */
-function thumbprint(jwk: PublicJwk): string {
-  const members = Object.entries(jwk).toSorted(([a], [b]) => (a < b ? -1 : 1))
-  return createHash('sha256')
-    .update(JSON.stringify(Object.fromEntries(members)))
-    .digest('base64url')
 }
 
 /** Values by dotted path. */

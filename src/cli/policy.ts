@@ -74,9 +74,7 @@ export function sentences(policy: Policy): string[] {
     inbound.strip.length > 0
       ? `These headers never reach the container: ${inbound.strip.join(', ')}.`
       : 'All headers pass.',
-    identity.source === 'files'
-      ? 'We show the mounted certificate, whose key was born outside.'
-      : `We show a certificate of our own making with our evidence in it, new every ${identity.lifetimeSeconds} s at the latest.`,
+    identitySentence(identity),
     maxConcurrency === undefined
       ? 'How many requests the container takes at once is for the environment to say.'
       : `The container takes at most ${maxConcurrency} requests at once.`,
@@ -85,6 +83,18 @@ export function sentences(policy: Policy): string[] {
     policy.observe.includes('*') ? 'Anything may be logged.' : `Logged is at most: ${policy.observe.join(', ')}.`,
     ...signedSentences(policy),
   ]
+}
+
+function identitySentence({ source, issuer, vault, lifetimeSeconds }: Policy['identity']): string {
+  if (source === 'files') return 'We show the mounted certificate, whose key was born outside.'
+  if (issuer) {
+    return `We show a certificate of the attesting CA at ${issuer.host}:${issuer.port}, which must be one of ${issuer.accept} by its own evidence.`
+  }
+  if (vault) {
+    const evidence = vault.pki.evidence ? 'with' : 'without'
+    return `We show a certificate signed by Vault or OpenBao at ${vault.host}:${vault.port}, ${evidence} our evidence in it.`
+  }
+  return `We show a certificate of our own making with our evidence in it, new every ${lifetimeSeconds} s at the latest.`
 }
 
 function signedSentences({ signed }: Policy): string[] {
@@ -110,7 +120,9 @@ function upstreamSentences(upstream: Policy['upstream']): string[] {
         ...peersSentences(upstream.accepted),
         upstream.freshness === 'challenge'
           ? 'Before its first request each connection is answered with evidence made for it.'
-          : 'The evidence in its certificate may have been made at any time.',
+          : upstream.freshness === 'issued'
+            ? 'The attesting CA must have issued its certificate to our service, for a day at most.'
+            : 'The evidence in its certificate may have been made at any time.',
       ]
     case 'ca':
       return [

@@ -26,8 +26,11 @@ export type Trust =
   | {
       readonly mode: 'attested'
       readonly trust: 'measurement'
-      /** `challenge`: each connection, before its first request, is answered with evidence made for it. */
-      readonly freshness: 'challenge' | 'none'
+      /**
+       * `issued`: a certificate of our own attesting CA, of a day at most. `challenge`: each connection, before its first
+       * request, is answered with evidence made for it.
+       */
+      readonly freshness: 'issued' | 'challenge' | 'none'
       /** Key of `peers`, for logs. */
       readonly accept: string
       /** What `accept` names; never empty. */
@@ -41,11 +44,9 @@ export type Trust =
 
 /** What the format knows and this version does not do, wherever a policy asks for it. */
 export function unimplemented(document: PolicyDocument): Complaint[] {
-  const { identity, observe } = document
+  const { observe } = document
   const only = 'this version does only '
   const asked: readonly (readonly [asked: boolean, path: string, want: string, got: unknown])[] = [
-    [identity.source === 'provision', '/identity/source', `${only}"self-signed", "vault" and "files"`, identity.source],
-    [identity.provision !== undefined, '/identity/provision', 'nothing, as there is no CA yet', identity.provision],
     [observe.otlp !== null, '/observe/otlp', `${only}null`, observe.otlp],
     [observe.sealTo !== null, '/observe/sealTo', `${only}null`, observe.sealTo],
   ]
@@ -126,7 +127,7 @@ const keysOf = {
 } as const
 
 /** The trust in the container, or undefined after at least one complaint. */
-export function trustOf({ upstream, peers }: PolicyDocument, complaints: Complaint[]): Trust | undefined {
+export function trustOf({ upstream, peers, identity }: PolicyDocument, complaints: Complaint[]): Trust | undefined {
   const { mode } = upstream
   const own: readonly string[] = keysOf[mode]
   for (const key of Object.values(keysOf).flat()) {
@@ -135,7 +136,7 @@ export function trustOf({ upstream, peers }: PolicyDocument, complaints: Complai
   }
   switch (mode) {
     case 'attested':
-      return attested(upstream, peers, complaints)
+      return attested(upstream, peers, identity.source, complaints)
     case 'ca':
       if (upstream.ca !== undefined) {
         return { mode, bundle: upstream.ca.bundle.map(each => each.toString()), san: upstream.ca.san }
@@ -152,24 +153,24 @@ export function trustOf({ upstream, peers }: PolicyDocument, complaints: Complai
 }
 
 /**
- * The defaults of `trust` and `freshness` are the strong ones, `service` and `issued`. Both need the attesting CA, which
- * this version does not have, so a policy must say another choice in so many words; nobody gets it by leaving a key
- * out, and no policy changes its meaning on the day when the CA is there. The shipped `confidential` says both;
- * `challenge` needs a container that answers, so nobody gets that without asking for it either.
+ * The defaults of `trust` and `freshness` are the strong ones, `service` and `issued`. `issued` needs a certificate of our
+ * own from the attesting CA, and `service` more than this version does, so a policy must say another choice in so many
+ * words; nobody gets it by leaving a key out. The shipped `confidential` says both; `challenge` needs a container that
+ * answers, so nobody gets that without asking for it either.
  */
 function attested(
   upstream: PolicyDocument['upstream'],
   peers: PolicyDocument['peers'],
+  source: PolicyDocument['identity']['source'],
   complaints: Complaint[],
 ): Trust | undefined {
   const { trust = 'service', freshness = 'issued', accept } = upstream
   if (trust !== 'measurement') {
-    const want = '"measurement", as "service" (the default) needs the attesting CA, which this version does not have'
+    const want = '"measurement", as this version does not do "service" (the default)'
     complaints.push({ path: '/upstream/trust', want, got: show(trust) })
   }
-  if (freshness === 'issued') {
-    const want =
-      '"challenge" or "none", as "issued" (the default) needs the attesting CA, which this version does not have'
+  if (freshness === 'issued' && source !== 'provision') {
+    const want = `"challenge" or "none", as "issued" (the default) needs /identity/source "provision", not "${source}"`
     complaints.push({ path: '/upstream/freshness', want, got: show(freshness) })
   }
   const peer = accept === undefined ? undefined : peers[accept]
@@ -177,8 +178,7 @@ function attested(
     complaints.push({ path: '/upstream/accept', want: 'a key of /peers', got: show(accept) })
     return undefined
   }
-  const asked = freshness === 'challenge' ? 'challenge' : 'none'
-  return { mode: 'attested', trust: 'measurement', freshness: asked, accept, accepted: peersOf(peer) }
+  return { mode: 'attested', trust: 'measurement', freshness, accept, accepted: peersOf(peer) }
 }
 
 /** What a peers entry asks of a peer, as the judge of evidence reads it. */

@@ -8,6 +8,7 @@ import type { CollateralRules } from '../collateral/open.ts'
 import { type Clients, clientsOf } from './clients.ts'
 import { collateralOf } from './collateral-rules.ts'
 import { freeze } from './freeze.ts'
+import { type Issuer, issuerOf } from './issuer.ts'
 import { type Json, JsonError, readJson } from './json.ts'
 import { shipped } from './policies.ts'
 import { contradictions, type Peers, peersOf, type Trust, trustOf, unimplemented } from './policy-rules.ts'
@@ -50,7 +51,9 @@ export interface Policy {
     readonly tlsFloor: TlsVersion
   }
   readonly identity: {
-    readonly source: 'self-signed' | 'vault' | 'files'
+    readonly source: 'self-signed' | 'provision' | 'vault' | 'files'
+    /** Set with source `provision`. */
+    readonly issuer: Issuer | undefined
     readonly lifetimeSeconds: number
     /** With source `vault`. */
     readonly vault: VaultIssuer | undefined
@@ -174,10 +177,11 @@ function inForce(bytes: Uint8Array, from: string, delivery: Delivery): InForce {
   const { written, document, signed } = withSigned({ written: parsed, document: base }, from, delivery)
   complaints.push(...unimplemented(document), ...contradictions(document))
   const collateral = collateralOf(document.collateral, complaints)
+  const issuer = issuerOf(document, complaints)
   const trust = trustOf(document, complaints)
   if (trust === undefined || complaints.length > 0) throw invalid(from, complaints.map(told).join('; '))
   checkSomebodyAccepted(document, trust, from, delivery)
-  return { policy: freeze(build(document, trust, collateral, signed?.facts)), written, signed }
+  return { policy: freeze(build(document, { trust, issuer, collateral }, signed?.facts)), written, signed }
 }
 
 function withSigned(base: Base, from: string, delivery: Delivery): Base & { signed?: SignedPolicy } {
@@ -223,8 +227,7 @@ function parse(bytes: Uint8Array, from: string): Json {
 
 function build(
   document: PolicyDocument,
-  trust: Trust,
-  collateral: CollateralRules,
+  { trust, issuer, collateral }: Readonly<{ trust: Trust; issuer: Issuer | undefined; collateral: CollateralRules }>,
   part: SignedFacts | undefined,
 ): Policy {
   const { name, identity, inbound, upstream, dangerSyntheticRoot } = document
@@ -245,8 +248,8 @@ function build(
       tlsFloor: name === 'compatible' && inbound.clients.mode === 'none' ? 'TLSv1.2' : 'TLSv1.3',
     },
     identity: {
-      // unimplemented() refused the other.
-      source: identity.source === 'provision' ? 'self-signed' : identity.source,
+      source: identity.source,
+      issuer,
       vault: identity.vault && vaultIssuerOf(identity.vault),
       allowUnattestedIssuer: identity.allowUnattestedIssuer,
       lifetimeSeconds: identity.lifetimeSeconds,

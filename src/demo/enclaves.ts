@@ -22,3 +22,6 @@ export const demoStranger = (): QuoteSource => enclave('postern demo stranger')
 
 /** The proxy itself. */
 export const demoProxy = (): QuoteSource => enclave('postern demo proxy')
+
+/** The attesting CA. */
+export const demoProvision = (): QuoteSource => enclave('postern demo provision')

@@ -2,11 +2,10 @@
 // replaced, the HTTPS port that the API server calls, and a plain port for probes and metrics. What it does to a pod is
 // mutate.ts; nothing that an enclave's peers rely on depends on it.
 
-import type { Server } from 'node:http'
 import { performance } from 'node:perf_hooks'
 import type { Clock } from '../base/clock.ts'
-import { Fault, systemCode } from '../base/errors.ts'
-import { type SideAnswer, sideServer } from '../base/http.ts'
+import { Fault } from '../base/errors.ts'
+import { closed, listen, type SideAnswer, sideServer } from '../base/http.ts'
 import { makeLog } from '../base/log.ts'
 import type { InjectOptions } from '../config/inject-shape.ts'
 import { withKeyPem } from '../identity/credential.ts'
@@ -118,26 +117,3 @@ const format = {
 } as const
 
 const plain = (status: number, body: string): SideAnswer => ({ status, contentType: 'text/plain; charset=utf-8', body })
-
-/** @returns the port. @throws Fault 'bind-failed' */
-function listen(server: Server, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', error =>
-      reject(new Fault('bind-failed', `listen tcp :${port}: ${systemCode(error) ?? 'failed'}`)),
-    )
-    server.listen({ port }, () => {
-      server.removeAllListeners('error')
-      server.on('error', () => {})
-      const address = server.address()
-      resolve(typeof address === 'object' && address !== null ? address.port : port)
-    })
-  })
-}
-
-/** Requests under way end; connections that wait for one are closed. */
-function closed(server: Server): Promise<void> {
-  return new Promise(resolve => {
-    server.close(() => resolve())
-    server.closeIdleConnections()
-  })
-}

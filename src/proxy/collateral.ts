@@ -24,9 +24,10 @@ export function openCollateral(
 }
 
 /** Whether the container, the issuer of our certificate or a client is to be one of the policy's `peers`. */
-function judgesEvidence({ upstream, identity: { vault }, inbound: { clients } }: Policy): boolean {
+function judgesEvidence({ upstream, identity: { issuer, vault }, inbound: { clients } }: Policy): boolean {
   return (
     upstream.mode === 'attested' ||
+    issuer !== undefined ||
     (vault !== undefined && 'accept' in vault.server) ||
     clients?.allow.some(({ accept }) => accept !== undefined) === true
   )

@@ -10,7 +10,9 @@ import type { Policy } from '../config/policy.ts'
 import type { Decide } from '../engine/dial.ts'
 import type { CertificateSource } from '../identity/credential.ts'
 import { files, filesPresent, knativeFolder } from '../identity/sources/files.ts'
+import { provisionSource } from '../identity/sources/provision.ts'
 import { selfSignedSource } from '../identity/sources/self-signed.ts'
+import { connectTo, type IssuerPart } from './issued.ts'
 import { openVault } from './vault.ts'
 
 export interface IdentityOptions {
@@ -68,17 +70,19 @@ function chooseTee(options: IdentityOptions): QuoteSource | undefined {
 /** True where the policy cannot be kept without a TEE of our own, or where there is one to tell our measurement. */
 function wantsQuotes({ identity: { source, vault } }: Policy, folder: string | undefined): boolean {
   if (vault) return vault.pki.evidence || 'sgx' in vault.login || realTeePresent(folder)
-  return source === 'self-signed'
+  return source !== 'files'
 }
 
 /**
  * The source of our certificate, or undefined where TLS stays off: files were asked for, and none are mounted.
  * @param evidenceOf a judge by evidence, for a key of the policy's `peers`
+ * @param issuer the attesting CA, where the policy names one
  */
 export function chooseSource(
   options: IdentityOptions,
   tee: QuoteSource | undefined,
   evidenceOf: (accept: string) => Decide,
+  issuer?: IssuerPart,
 ): CertificateSource | undefined {
   const { policy, policyDigest, clock, startUp, certificateFolder: folder = knativeFolder } = options
   if (policy.identity.source === 'files') {
@@ -93,12 +97,41 @@ export function chooseSource(
     return openVault({ issuer: vault, evidenceOf, clock, tee, own, names, lifetimeMs })
   }
   if (!tee) return undefined
+  if (policy.identity.source === 'provision') return issuedSource(options, tee, issuer)
   return selfSignedSource({
     source: tee,
     ...own,
     dnsNames: dnsNames(policy),
     lifetimeMs,
     clock,
+    done: startUp?.done,
+  })
+}
+
+/** @throws Fault 'policy-invalid' where the policy names no service: there is no identity to ask for then */
+function issuedSource(
+  { policy, policyDigest, clock, startUp }: IdentityOptions,
+  tee: QuoteSource,
+  issuer: IssuerPart | undefined,
+): CertificateSource {
+  const { service, identity } = policy
+  if (!issuer) throw new Fault('internal', `policy ${policy.name}: no way to its CA`)
+  const { dialer, issuedBy } = issuer
+  if (!service || !identity.issuer) {
+    throw new Fault('policy-invalid', `policy ${policy.name}: /service: want a service, as source is "provision"`)
+  }
+  const { host, port } = identity.issuer
+  const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`
+  return provisionSource({
+    source: tee,
+    role: 'proxy',
+    policyDigest,
+    service: service.id,
+    dnsNames: dnsNames(policy),
+    clock,
+    authority,
+    connect: signal => connectTo(dialer, authority, signal),
+    learned: said => issuedBy.learn(said),
     done: startUp?.done,
   })
 }

@@ -28,7 +28,8 @@ import { makeReadiness } from '../health/readiness.ts'
 import { type Metrics, makeMetrics } from '../observe/metrics.ts'
 import { openRequestLog, type RequestLog } from '../observe/request-log.ts'
 import type { Credentials } from './credentials.ts'
-import { makeJudge, type UpstreamOptions } from './upstream.ts'
+import type { IssuedBy, IssuerPart } from './issued.ts'
+import { makeJudge, peerJudge, type UpstreamOptions } from './upstream.ts'
 
 export interface PartsOptions {
   readonly config: ProxyConfig
@@ -53,6 +54,8 @@ export interface Standing {
   readonly credentials: Credentials
   /** Undefined where the policy needs or names none. */
   readonly collateral: CollateralStore | undefined
+  /** Whom the attesting CA vouches for; undefined where the policy names none. */
+  readonly issuedBy: IssuedBy | undefined
 }
 
 export interface Parts {
@@ -140,7 +143,7 @@ interface Dialers {
 export function judging(
   { policy, policyDigest, clock }: Pick<PartsOptions, 'policy' | 'policyDigest' | 'clock'>,
   tee: TimedQuoteSource | undefined,
-  { credentials, collateral }: Standing,
+  { credentials, collateral, issuedBy }: Standing,
 ): UpstreamOptions {
   return {
     policy,
@@ -152,7 +155,24 @@ export function judging(
       credential: () => credentials.current,
     },
     collateral,
+    issuedBy,
   }
+}
+
+/** The CA that the policy names: how it is reached, and what it tells. Undefined where the policy names none. */
+export function issuerPart(peers: UpstreamOptions, log: Log): IssuerPart | undefined {
+  const { policy, clock, issuedBy } = peers
+  const { issuer } = policy.identity
+  if (!issuer || !issuedBy) return undefined
+  const { host, port, accept } = issuer
+  const dialer = makeDialer({
+    host,
+    port,
+    clock,
+    judge: peerJudge(peers, accept, 'provision'),
+    refused: reasons => log.error('certificate authority refused', { code: 'issuer-untrusted', reasons }),
+  })
+  return { dialer, issuedBy }
 }
 
 function makeDialers(

@@ -20,9 +20,10 @@ import { clientJudge } from './clients.ts'
 import { openCollateral, tellCollateral } from './collateral.ts'
 import { Credentials } from './credentials.ts'
 import { chooseSource, openTee } from './identity.ts'
+import { IssuedBy } from './issued.ts'
 import { bind, type ClientJudge, plainListener, type TlsListener, tlsListener } from './listeners.ts'
 import { openLog } from './log.ts'
-import { judging, makeParts, type Parts, type PartsOptions, type Standing } from './parts.ts'
+import { issuerPart, judging, makeParts, type Parts, type PartsOptions, type Standing } from './parts.ts'
 import { evidenceJudge } from './upstream.ts'
 
 export interface ProxyOptions extends Omit<PartsOptions, 'clock'> {
@@ -91,10 +92,11 @@ export async function startProxy(given: ProxyOptions): Promise<RunningProxy> {
     const tee = openTee(options)
     // Tells nothing before it is started, which is behind everything that listens to it.
     const collateral = openCollateral(options.policy, clock, news => tell(news))
-    const standing = { credentials: new Credentials(), collateral }
+    const issuedBy = options.policy.identity.issuer && new IssuedBy(clock)
+    const standing = { credentials: new Credentials(), collateral, issuedBy }
     const peers = judging(options, tee, standing)
     const evidenceOf = (accept: string): Decide => evidenceJudge(peers, accept)
-    const source = chooseSource(options, tee, evidenceOf)
+    const source = chooseSource(options, tee, evidenceOf, issuerPart(peers, log))
     announce(options, tee, log)
     const parts = makeParts({ ...options, startUp }, tee, standing, log)
     const tell = tellCollateral(log, parts.metrics)

@@ -3,6 +3,7 @@
 
 import { createHash, randomBytes } from 'node:crypto'
 import { createSecureContext, type SecureContext } from 'node:tls'
+import type { Role } from '../attest/bind.ts'
 import { readCertificate } from '../attest/certificate.ts'
 import {
   challengePath,
@@ -26,6 +27,7 @@ import { TrustBundle } from '../identity/bundle.ts'
 import { type Credential, chainPem, withKeyPem } from '../identity/credential.ts'
 import { verifyChain } from '../identity/pki.ts'
 import { trustIn } from './collateral.ts'
+import type { IssuedBy } from './issued.ts'
 import { tls13Ciphers } from './listeners.ts'
 
 export interface UpstreamOptions {
@@ -46,6 +48,8 @@ export interface UpstreamOptions {
   readonly collateral: CollateralStore | undefined
   /** With mode `ca`: whom we trust, where that may change; absent: the policy's bundle. */
   readonly bundle?: TrustBundle
+  /** Whom the attesting CA vouches for; undefined where our own certificate comes from elsewhere. */
+  readonly issuedBy?: IssuedBy | undefined
 }
 
 type TrustFor = ReturnType<typeof trustIn>
@@ -63,7 +67,7 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
   const context = contexts(bundle, upstream.clientCertificate ? own.credential : () => undefined)
   return {
     policyDigest,
-    collateralGeneration: () => bundle?.generation ?? collateral?.generation ?? 0,
+    collateralGeneration: generationOf(options, bundle),
     chainToContext: bundle !== undefined,
     secureContext: context,
     ...(asks && { challenge: challenger(options, upstream.accepted, trustFor) }),
@@ -84,22 +88,61 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
 
 function decider(options: UpstreamOptions, trustFor: TrustFor, bundle: TrustBundle | undefined): Decide {
   const { upstream } = options.policy
-  if (upstream.mode === 'attested') return attested(options, upstream.accepted, trustFor)
+  if (upstream.mode === 'attested') {
+    const genuine = attested(options, upstream.accepted, trustFor)
+    return upstream.freshness === 'issued' ? issuedToo(options, genuine) : genuine
+  }
   if (upstream.mode === 'pinned') return pinned(new Set(upstream.pins))
   if (upstream.mode === 'ca' && bundle) return chained(bundle, upstream.san)
   return () => refuse('mode', 'a judged upstream', upstream.mode)
 }
 
-/** Judges by evidence, for a key of the policy's `peers`: whoever it is that is to be one of them. */
-export function evidenceJudge(options: UpstreamOptions, accept: string): Decide {
-  const accepted = options.policy.peers[accept]
-  if (accepted === undefined) throw new Fault('internal', `no peers ${accept}`)
-  return attested(options, accepted, trustIn(options.policy, options.collateral))
+/** Counts whatever ends verdicts. Each part only grows, so that their sum tells of all. */
+function generationOf({ collateral, issuedBy }: UpstreamOptions, bundle?: TrustBundle): () => number {
+  return () => (bundle?.generation ?? 0) + (collateral?.generation ?? 0) + (issuedBy?.generation ?? 0)
 }
 
-function attested(options: UpstreamOptions, accepted: Policy['peers'][string], trustFor: TrustFor): Decide {
+/**
+ * Judges by evidence, for a key of the policy's `peers`: whoever it is that is to be one of them.
+ * @param role what it must say that it is; absent: anything but a proxy, as the container
+ */
+export function evidenceJudge(options: UpstreamOptions, accept: string, role?: Role): Decide {
+  const accepted = options.policy.peers[accept]
+  if (accepted === undefined) throw new Fault('internal', `no peers ${accept}`)
+  return attested(options, accepted, trustIn(options.policy, options.collateral), role)
+}
+
+/** The judge of another peer than the container, in this role. It gets to see no certificate of ours. */
+export function peerJudge(options: UpstreamOptions, accept: string, role: Role): Judge {
+  const decide = evidenceJudge(options, accept, role)
+  return {
+    policyDigest: options.policyDigest,
+    collateralGeneration: generationOf(options),
+    chainToContext: false,
+    secureContext: contexts(undefined, () => undefined),
+    judge: async chain => decide(chain, options.clock.now()),
+  }
+}
+
+/** Both locks: evidence that the policy accepts, in a certificate that our CA has issued to a container of our service. */
+function issuedToo({ policy, issuedBy }: UpstreamOptions, genuine: Decide): Decide {
+  return async (chain, at) => {
+    const finding = await genuine(chain, at)
+    if (!finding.accepted) return finding
+    if (!issuedBy || !policy.service) return refuse('issuer', 'a CA and a service of our own', 'none')
+    const issued = await issuedBy.judge(chain, `uri:${policy.service.id}/workload`, at)
+    return issued.accepted ? { ...finding, until: Math.min(finding.until, issued.until) } : issued
+  }
+}
+
+function attested(
+  options: UpstreamOptions,
+  accepted: Policy['peers'][string],
+  trustFor: TrustFor,
+  role?: Role,
+): Decide {
   const verdicts = new Verdicts<PeerJudgement>()
-  const rule = ruleOf(options, accepted)
+  const rule = { ...ruleOf(options, accepted), role }
   const { policyDigest, clock, collateral } = options
   return async ([leaf], at) => {
     // Looked at before anything is asked for: what comes into force meanwhile makes this verdict an old one.

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { fromHex, toHex } from '../../src/base/bytes.ts'
-import { type Cbor, decodeCbor, encodeCbor, isMap, isTagged } from '../../src/base/cbor.ts'
+import { type Cbor, decodeCbor, decodeFields, encodeCbor, encodeFields, isMap, isTagged } from '../../src/base/cbor.ts'
 import { complaint, outcome } from '../support/outcome.ts'
 
 const code = 'evidence-malformed'
@@ -134,4 +134,24 @@ t.test('arbitrary bytes give a value or the fault; but for key order, a value ha
     }),
     { numRuns: 5000 },
   )
+})
+
+t.test('a message is a map of small numbers, in ascending order, and is read back', async t => {
+  const fields = new Map<number, Cbor>([
+    [3, 'three'],
+    [1, [Uint8Array.of(1), 2]],
+  ])
+  t.equal(toHex(encodeFields(fields)), 'a2018241010203657468726565')
+  t.same(
+    [...decodeFields(encodeFields(fields), 'evidence-malformed')],
+    [
+      [1, [Uint8Array.of(1), 2]],
+      [3, 'three'],
+    ],
+  )
+  t.throws(() => encodeFields(new Map([[24, 0]])), TypeError)
+  const bad = ['', '8101', 'a1', 'a1616101', 'a203000100', 'a201000100', 'a1181800', 'b80101', 'a1010000', 'bf0101ff']
+  for (const hex of bad) {
+    t.throws(() => decodeFields(Buffer.from(hex, 'hex'), 'evidence-malformed'), { code: 'evidence-malformed' }, hex)
+  }
 })

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { type SideRoute, sideServer } from '../../src/base/http.ts'
+import { listen as bind, closed, type SideRoute, sideServer } from '../../src/base/http.ts'
 import { exchange, listen } from '../support/sockets.ts'
 
 const hello: SideRoute = {
@@ -65,4 +65,15 @@ t.test('one connection carries many requests, and no Connection field', async t 
   const text = await ask(t, `${get}${get}GET /metrics HTTP/1.1\r\n${last}`)
   t.equal(text.match(/HTTP\/1\.1 200 /g)?.length, 3)
   t.equal(text.match(/Connection/g)?.length, 1, 'the last one closes')
+})
+
+t.test('a server listens on the port that it is given, and closes when what it serves has ended', async t => {
+  const first = sideServer({ path: '/', answer: () => ({ status: 200, body: 'ok' }) })
+  const port = await bind(first, 0)
+  t.ok(port > 0)
+  const second = sideServer()
+  await t.rejects(bind(second, port), { code: 'bind-failed', message: /EADDRINUSE/ })
+  await closed(first)
+  t.equal(await bind(second, port), port)
+  await closed(second)
 })

@@ -157,3 +157,31 @@ t.test('explained: the shipped ones', async t => {
   }
   t.match((await command(['policy', 'explain', 'demo'])).text, /Evidence is SYNTHETIC: no hardware stands behind it\./)
 })
+
+t.test('the attesting CA and what it vouches for are told', async t => {
+  const file = write(t.testdir(), {
+    identity: { source: 'provision', provision: { url: 'https://ca.example:8443', accept: 'ca' } },
+    upstream: { mode: 'attested', trust: 'measurement', accept: 'ca' },
+    peers: { ca: { enclaves: [{ mrenclave: hex }] } },
+  })
+  const { text } = await command(['policy', 'explain', file])
+  t.match(text, /attesting CA at ca\.example:8443, which must be one of ca by its own evidence\./)
+  t.match(text, /must have issued its certificate to our service, for a day at most/)
+})
+
+t.test('Vault is told, and whether our evidence is in what it signs', async t => {
+  const told = async (evidence: boolean): Promise<string> => {
+    const vault = {
+      url: 'https://vault.example:8200',
+      server: { accept: 'app' },
+      login: { jwt: { role: 'postern', file: '/token' } },
+      pki: { role: 'proxy', evidence },
+    }
+    const identity = { source: 'vault', allowUnattestedIssuer: true, vault }
+    const peers = { app: { enclaves: [{ mrenclave: hex }] } }
+    const upstream = { mode: 'attested', trust: 'measurement', freshness: 'none', accept: 'app' }
+    return (await command(['policy', 'explain', write(t.testdir(), { identity, peers, upstream })])).text
+  }
+  t.match(await told(true), /signed by Vault or OpenBao at vault\.example:8200, with our evidence in it\./)
+  t.match(await told(false), /, without our evidence in it\./)
+})

@@ -31,8 +31,6 @@ const signer = (entry: object = {}) => ({
 const signed = (signers: object[], from = ['podinfo']) => ({ signed: { from, signers } })
 
 const refused: [name: string, part: object, complaint: string | RegExp][] = [
-  ['the CA', { identity: { source: 'provision' } }, /^\/identity\/source: .*got "provision"/],
-  ["the CA's address", { identity: { provision: { url: 'https://a', accept: 'b' } } }, /^\/identity\/provision/],
   [
     'a challenge over HTTP/2',
     { upstream: { ...attested, freshness: 'challenge', protocol: 'h2' }, ...peers({}) },
@@ -102,7 +100,7 @@ const refused: [name: string, part: object, complaint: string | RegExp][] = [
   [
     'evidence as fresh as a certificate of the attesting CA',
     { upstream: { ...attested, freshness: 'issued' }, ...peers({}) },
-    /^\/upstream\/freshness: .*got "issued"/,
+    /^\/upstream\/freshness: .*needs \/identity\/source "provision", not "self-signed", got "issued"/,
   ],
   ['freshness left out', { upstream: { ...attested, freshness: undefined }, ...peers({}) }, /^\/upstream\/freshness: /],
   [

@@ -163,8 +163,8 @@ const refused: [name: string, bytes: Uint8Array, message: string | RegExp][] = [
   ],
   [
     'several things that this version does not do, all told',
-    bytesOf('{"version":1,"name":"x","upstream":{"mode":"pinned"},"identity":{"source":"provision"}}'),
-    /^policy f: \/identity\/source: .*; \/upstream\/pins: /,
+    bytesOf('{"version":1,"name":"x","upstream":{"mode":"pinned"},"observe":{"otlp":"https://a"}}'),
+    /^policy f: \/observe\/otlp: .*; \/upstream\/pins: /,
   ],
 ]
 for (const [name, bytes, message] of refused) {

@@ -52,7 +52,7 @@ const wrong: [name: string, more: string[], message: RegExp][] = [
   ['a flag that there is not', ['--polcy', 'x'], /^manifest: Unknown option '--polcy'[\s\S]*\nusage: /],
   ['a version that is none', ['--svn', '65536'], /--svn 65536: want a number from 0 to 65535/],
   ['a version below zero', ['--svn=-1'], /--svn -1: want/],
-  ['another role', ['--role', 'toString'], /--role toString: want proxy/],
+  ['another role', ['--role', 'toString'], /--role toString: want proxy, provision/],
   ['a policy that is not there', ['--policy', '/nowhere'], /\/nowhere: ENOENT; want a policy as a file/],
   ['a bundle that is not there', ['--bundle', '/nowhere'], /\/nowhere: ENOENT; npm run build makes/],
 ]

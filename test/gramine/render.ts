@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { type RenderInput, renderManifest } from '../../gramine/render.ts'
@@ -152,4 +152,34 @@ t.test('dangerous options of Node are refused', async t => {
   t.throws(() => render({ nodeFlags: [...nodeFlags, '--inspect'] }), {
     message: /argv-dangerous: loader\.argv has --inspect/,
   })
+})
+
+t.test(
+  "the attesting CA's has a product number of its own, its options in argv, and nothing of the host's environment",
+  async t => {
+    const { publicKey } = generateKeyPairSync('ed25519')
+    const options = {
+      version: 1,
+      name: 'acme',
+      trustDomain: 'c1.example.org',
+      operators: [{ kid: 'ops', jwk: publicKey.export({ format: 'jwk' }) }],
+      peers: { app: { enclaves } },
+      ...collateral('/collateral'),
+    }
+    const rendered = render({ role: 'provision', policy: Buffer.from(JSON.stringify(options)) })
+    const manifest = manifestOf(rendered)
+    t.equal(manifest.get('sgx.isvprodid'), 2)
+    t.same((manifest.get('loader.argv') as string[]).slice(-3), ['/app/enclave.js', '--options', '/app/policy.json'])
+    t.notMatch(rendered, /^loader\.env\..*passthrough/m)
+    t.equal(manifestOf(render()).get('sgx.isvprodid'), 1)
+  },
+)
+
+t.test('a CA by its name has to be looked up', async t => {
+  const at = (url: string): unknown => {
+    const identity = { source: 'provision', provision: { url, accept: 'app' } }
+    return manifestOf(render({ policy: policyOf({ identity }) })).get('sys.enable_extra_runtime_domain_names_conf')
+  }
+  t.equal(at('https://provision.postern.svc:8443'), true)
+  t.equal(at('https://10.0.0.7:8443'), false)
 })

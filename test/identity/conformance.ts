@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { connect, type TLSSocket } from 'node:tls'
 import t, { type Test } from 'tap'
 import type { QuoteSource } from '../../src/attest/evidence.ts'
 import { type Clock, systemClock } from '../../src/base/clock.ts'
@@ -13,10 +14,14 @@ import { demoProxy } from '../../src/demo/enclaves.ts'
 import { type CertificateSource, type Credential, chainPem, withKeyPem } from '../../src/identity/credential.ts'
 import { Keeper, type KeeperEvent } from '../../src/identity/keeper.ts'
 import { files } from '../../src/identity/sources/files.ts'
+import { provisionSource } from '../../src/identity/sources/provision.ts'
 import { selfSignedSource } from '../../src/identity/sources/self-signed.ts'
 import { vaultSource } from '../../src/identity/sources/vault.ts'
 import { generateKey } from '../../src/identity/x509.ts'
+import { pemToDer } from '../../src/proxy/upstream.ts'
+import { makeTee } from '../support/evidence.ts'
 import { eventually, FakeClock, hour, makeCredential, makeRoot } from '../support/identity.ts'
+import { call, makeOptions, policyDigest, service, startCa, unlock } from '../support/provision.ts'
 import { FakeVault, makeJwt, patient, pkiMount, pkiRole, reach } from '../support/vault.ts'
 import { RealVault, vaultBinary } from '../support/vault-real.ts'
 
@@ -130,6 +135,54 @@ const subjects: Record<string, (t: Test) => Promise<Subject>> = {
       },
     }
   },
+}
+
+subjects['provision'] = async t => {
+  const { clock, until } = moved()
+  // Its dates follow, and its timers stay real: it shows one certificate of its own for as long as this takes.
+  const running = await startCa({
+    clock: { ...systemClock, now: () => clock.now() },
+    builtAfter: clock.now(),
+    options: makeOptions({ lifetimeSeconds: lifeMs / 1000 }),
+  })
+  t.teardown(() => running.drain())
+  await unlock(running.port, { time: Math.floor(clock.now() / 1000) })
+  const root = pemToDer((await call(running.port, { method: 'GET', path: '/v1/bundle' })).body.toString())
+  let broken = false
+  return {
+    clock,
+    until,
+    source: provisionSource({
+      source: makeTee(),
+      role: 'proxy',
+      policyDigest,
+      service,
+      dnsNames: ['kn-user-shop', 'data-plane.knative.dev'],
+      // As in `patient`: what is asked takes real time.
+      clock: patient(clock, 60_000),
+      authority: 'the CA',
+      connect: () => (broken ? Promise.reject(new Fault('issuer-unavailable', 'gone')) : dial(running.port)),
+      learned: () => {},
+    }),
+    root,
+    attested: true,
+    keyOrigin: 'enclave',
+    async fail() {
+      broken = true
+    },
+    async mend() {
+      broken = false
+    },
+  }
+}
+
+/** Whoever answers there; the proxy judges first. */
+function dial(port: number): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false, minVersion: 'TLSv1.3' })
+    socket.once('error', reject)
+    socket.once('secureConnect', () => resolve(socket))
+  })
 }
 
 const realName = 'vault, a real one'

@@ -2,7 +2,15 @@ import { spawnSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import t from 'tap'
 import { readCertificate } from '../../src/attest/certificate.ts'
-import { certificateRequest, generateKey, issue, selfSigned, selfSignedAuthority } from '../../src/identity/x509.ts'
+import { readCrl } from '../../src/attest/crl.ts'
+import {
+  certificateRequest,
+  generateKey,
+  issue,
+  revocationList,
+  selfSigned,
+  selfSignedAuthority,
+} from '../../src/identity/x509.ts'
 import { dates, makeIntermediate, makeLeaf, makeRoot, start } from '../support/identity.ts'
 
 const legacyOid = '0.6.9.42.840.113741.1337.6'
@@ -214,3 +222,16 @@ t.test(
     t.match(stdout, '2.23.133.5.4.9')
   },
 )
+
+t.test('a revocation list says who is revoked, in the form that our own reader wants', async t => {
+  const root = await makeRoot()
+  const list = { issuer: root, thisUpdate: start, nextUpdate: start + 3_600_000 }
+  for (const number of [1, 127, 128, 65_536]) {
+    const crl = readCrl(await revocationList({ ...list, revoked: ['41ff', '01'], number }), 'list')
+    t.same([...crl.revoked], ['41ff', '01'])
+    t.equal(crl.number, BigInt(number))
+    t.equal(crl.nextUpdate, start + 3_600_000)
+  }
+  const none = readCrl(await revocationList({ ...list, revoked: [], number: 1 }), 'list')
+  t.equal(none.revoked.size, 0)
+})

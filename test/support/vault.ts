@@ -62,12 +62,12 @@ export function makeJwt(key: KeyObject, claims: object = {}): string {
 }
 
 /** Time is moved by hours while real requests are under way: their deadline is not to be among what passes. */
-export function patient(clock: Clock): Clock {
+export function patient(clock: Clock, waitMs = 15_000): Clock {
   return {
     now: () => clock.now(),
     monotonic: () => clock.monotonic(),
     every: (ms, run) => clock.every(ms, run),
-    after: (ms, run) => (ms === 15_000 ? () => {} : clock.after(ms, run)),
+    after: (ms, run) => (ms === waitMs ? () => {} : clock.after(ms, run)),
   }
 }
 

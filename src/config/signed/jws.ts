@@ -1,4 +1,5 @@
-// A signed policy's envelope: a JWS in compact serialisation (RFC 7515 §7.1), and of all that a JWS may be only this. The
+// The envelope of what an operator signs: a JWS in compact serialisation (RFC 7515 §7.1), and of all that a JWS may be only
+// this. `typ` tells a signed policy from anything else, so that neither passes for the other. The
 // header has three members and chooses nothing: the key is one that the base policy names, and the key says by which
 // algorithm. Nothing of the payload is looked at before the signature was verified over its very bytes.
 
@@ -19,15 +20,20 @@ interface Key {
 /**
  * The payload of a token, and whose it is.
  * @param token three parts of base64url and two dots, nothing around them
+ * @param typ what the header must call it
  * @throws Fault 'policy-invalid' that says what is wrong with it
  */
-export function verifyJws<K extends Key>(token: string, keys: readonly K[]): { key: K; payload: Uint8Array } {
+export function verifyJws<K extends Key>(
+  token: string,
+  keys: readonly K[],
+  typ = mediaType,
+): { key: K; payload: Uint8Array } {
   if (token.length > maxTokenBytes) throw refused(`want at most ${maxTokenBytes} bytes, got ${token.length}`)
   const [head = '', body = '', tail = '', ...more] = token.split('.')
   if (head === '' || body === '' || tail === '' || more.length > 0) {
     throw refused('want a JWS, header.payload.signature, none of them empty')
   }
-  const { alg, kid } = readHeader(readUtf8Json(fromBase64url(head, 'header'), 'header'))
+  const { alg, kid } = readHeader(readUtf8Json(fromBase64url(head, 'header'), 'header'), typ)
   const key = keys.find(each => each.kid === kid)
   if (key === undefined) {
     const known = keys.map(each => each.kid).join(', ') || 'none'
@@ -55,12 +61,12 @@ export function readUtf8Json(bytes: Uint8Array, name: string): Json {
   }
 }
 
-function readHeader(header: Json): { readonly alg: string; readonly kid: string } {
+function readHeader(header: Json, want: string): { readonly alg: string; readonly kid: string } {
   const found = new Map(typeof header === 'object' && header !== null ? Object.entries(header) : [])
   const names = [...found.keys()].toSorted().join(', ')
   if (names !== members.join(', ')) throw refused(`header: want exactly ${members.join(', ')}, got ${names || 'none'}`)
   const typ = found.get('typ')
-  if (typ !== mediaType) throw refused(`typ: want "${mediaType}", got ${JSON.stringify(typ)}`)
+  if (typ !== want) throw refused(`typ: want "${want}", got ${JSON.stringify(typ)}`)
   const alg = found.get('alg')
   const kid = found.get('kid')
   if (typeof alg !== 'string' || typeof kid !== 'string') throw refused('header: want alg and kid as strings')

@@ -35,10 +35,14 @@ export function scriptOf({ argv }: Manifest): string | undefined {
   return argv.slice(1).find(word => !word.startsWith('-'))
 }
 
-/** The policy that argv names, as `--policy X` or `--policy=X`. */
-export function policyOf({ argv }: Manifest): string | undefined {
-  const at = argv.indexOf('--policy')
-  return at >= 0 ? argv[at + 1] : argv.find(word => word.startsWith('--policy='))?.slice('--policy='.length)
+/** The policy that argv names, as `--policy X` or `--policy=X`; the attesting CA's is called its options. */
+export function policyOf(manifest: Manifest): string | undefined {
+  return flagOf(manifest, '--policy') ?? flagOf(manifest, '--options')
+}
+
+function flagOf({ argv }: Manifest, flag: string): string | undefined {
+  const at = argv.indexOf(flag)
+  return at >= 0 ? argv[at + 1] : argv.find(word => word.startsWith(`${flag}=`))?.slice(flag.length + 1)
 }
 
 /** Names a file of the host, as a URI. */
@@ -134,6 +138,8 @@ export const loaderRules: readonly Rule[] = [
     cure: 'NAME = { passthrough = true }; without them the proxy does not start',
     find: m => {
       if (m.get('loader.insecure__use_host_env') === true || m.text('loader.env_src_file') !== '') return []
+      // The attesting CA reads none.
+      if (flagOf(m, '--options') !== undefined) return []
       const missing = requiredVariables.filter(name => !m.passthrough.includes(name) && !m.constants.has(name))
       return when(missing.length > 0, `loader.env keeps out ${missing.join(', ')}`)
     },

@@ -20,6 +20,7 @@ testRules(fileRules, [
   ['program-unmeasured', { 'libos.entrypoint': undefined, 'loader.argv': ['node'] }, []],
   ['policy-unmeasured', argv('/app/enclave.js', '--quiet'), ['loader.argv names no policy']],
   ['policy-unmeasured', { 'loader.argv': ['node'] }, []],
+  ['policy-unmeasured', argv('/app/enclave.js', '--options', '/app/policy.json'), []],
   [
     'allowed-code',
     allowed('/app/', '/usr/lib/libx.so.6', '/data/plugin.mjs', '/usr/bin/node', '/'),

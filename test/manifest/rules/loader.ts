@@ -77,6 +77,11 @@ testRules(loaderRules, [
     ['loader.env keeps out SERVING_POD, USER_PORT'],
   ],
   ['env-missing', { 'loader.env.USER_PORT': '8080', 'loader.env.SERVING_POD': { value: 'x' } }, []],
+  [
+    'env-missing',
+    { 'loader.env': undefined, 'loader.argv': ['node', '/app/enclave.js', '--options=/app/policy.json'] },
+    [],
+  ],
   ['env-missing', { 'loader.env': undefined, 'loader.insecure__use_host_env': true }, []],
   ['env-missing', { 'loader.env': undefined, 'loader.env_src_file': 'file:/app/policy.json' }, []],
   [
