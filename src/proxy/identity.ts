@@ -130,7 +130,7 @@ function issuedSource(
     dnsNames: dnsNames(policy),
     clock,
     authority,
-    connect: signal => connectTo(dialer, authority, signal),
+    connect: signal => connectTo(dialer, `provision: ${authority}`, signal),
     learned: said => issuedBy.learn(said),
     done: startUp?.done,
   })

@@ -69,20 +69,21 @@ function refuse(rule: string, want: string, got: string): Finding {
 }
 
 /**
- * One connection to the CA, judged.
+ * One connection to whoever issues our certificate, judged.
+ * @param issuer as messages name it: 'provision: host:port'
  * @throws Fault 'issuer-unavailable', 'issuer-untrusted'
  */
-export function connectTo(dialer: Dialer, authority: string, signal: AbortSignal): Promise<TLSSocket> {
+export function connectTo(dialer: Dialer, issuer: string, signal: AbortSignal): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const cancel = dialer.dial(outcome => {
       signal.removeEventListener('abort', leave)
       // Where the dialer has a judge, what it hands over is TLS.
       if ('socket' in outcome) resolve(outcome.socket as TLSSocket)
-      else reject(recoded(outcome, authority))
+      else reject(recoded(outcome, issuer))
     })
     const leave = (): void => {
       cancel()
-      reject(new Fault('issuer-unavailable', `provision: ${authority}: given up`))
+      reject(new Fault('issuer-unavailable', `${issuer}: given up`))
     }
     if (signal.aborted) leave()
     else signal.addEventListener('abort', leave, { once: true })
@@ -90,7 +91,7 @@ export function connectTo(dialer: Dialer, authority: string, signal: AbortSignal
 }
 
 /** The dialer's words are about containers. */
-function recoded({ code, message }: Fault, authority: string): Fault {
+function recoded({ code, message }: Fault, issuer: string): Fault {
   const untrusted = code === 'upstream-untrusted'
-  return new Fault(untrusted ? 'issuer-untrusted' : 'issuer-unavailable', `provision: ${authority}: ${message}`)
+  return new Fault(untrusted ? 'issuer-untrusted' : 'issuer-unavailable', `${issuer}: ${message}`)
 }

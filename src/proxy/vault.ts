@@ -14,6 +14,7 @@ import type { EvidenceOptions } from '../identity/sources/self-signed.ts'
 import { vaultSource } from '../identity/sources/vault.ts'
 import type { VaultServer } from '../identity/vault/call.ts'
 import type { VaultLogin } from '../identity/vault/login.ts'
+import { connectTo } from './issued.ts'
 import { tls13Ciphers } from './listeners.ts'
 import { chained, pemToDer } from './upstream.ts'
 
@@ -85,28 +86,10 @@ export function vaultServer({ issuer, evidenceOf, clock }: VaultWiring): VaultSe
       // The fault says it all, and goes to whoever follows the source.
       refused: () => {},
     })
-    return new Promise((resolve, reject) => {
-      const cancel = dialer.dial(outcome => {
-        signal.removeEventListener('abort', leave)
-        if ('socket' in outcome) resolve(outcome.socket)
-        else reject(recoded(outcome, authority))
-      })
-      const leave = (): void => {
-        cancel()
-        reject(new Fault('issuer-unavailable', `vault: ${authority}: given up`))
-      }
-      if (signal.aborted) leave()
-      else signal.addEventListener('abort', leave, { once: true })
-    })
+    return connectTo(dialer, `vault: ${authority}`, signal)
   }
 
   return { authority, namespace, clock, connect }
-}
-
-/** The dialer's words are about containers. */
-function recoded({ code, message }: Fault, authority: string): Fault {
-  const untrusted = code === 'upstream-untrusted'
-  return new Fault(untrusted ? 'issuer-untrusted' : 'issuer-unavailable', `vault: ${authority}: ${message}`)
 }
 
 function contextOf(bundle: TrustBundle | undefined, credential: Credential | undefined): SecureContext {
