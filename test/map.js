@@ -40,6 +40,7 @@ const special = {
     ].map(name => `src/engine/h2/${name}.ts`),
     'src/engine/h2/window.ts',
   ],
+  'test/engine/extended-connect.ts': ['src/engine/h2/tunnel-call.ts'],
   'test/engine/corpus.ts': [],
   'test/engine/peers.ts': [],
   'test/engine/abuse.ts': [],

@@ -38,6 +38,8 @@ export interface Policy {
   readonly maxConcurrency: number | undefined
   readonly inbound: {
     readonly plaintext: 'probes-only' | 'serve'
+    /** Whether clients of HTTP/2 may open tunnels (RFC 8441). */
+    readonly extendedConnect: boolean
     /** Lower-case header names. */
     readonly strip: readonly string[]
     /** Lowest TLS version on our ports. */
@@ -228,6 +230,7 @@ function build(
     maxConcurrency: document.limits.concurrency ?? undefined,
     inbound: {
       plaintext: inbound.plaintext,
+      extendedConnect: inbound.http2.extendedConnect,
       strip: inbound.strip,
       // Knative lets an operator go down to 1.2; only the policy that promises Knative's behaviour follows.
       tlsFloor: name === 'compatible' ? 'TLSv1.2' : 'TLSv1.3',
