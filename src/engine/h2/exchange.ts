@@ -59,6 +59,7 @@ export class Exchange implements Driver, TunnelCaller {
   readonly #stream: ServerHttp2Stream
   readonly #asked: Asked
   readonly #answer: Answer
+  /** True from the container's switch on. */
   tunnel = false
   #ticket: Ticket | undefined
   #state: State = 'waiting'
@@ -242,10 +243,6 @@ export class Exchange implements Driver, TunnelCaller {
   }
 
   switched(call: Call, fields: readonly string[], verdict: Verdict): void {
-    if (this.#state !== 'calling') {
-      call.cancel()
-      return
-    }
     this.#call = call
     this.#state = 'relaying'
     this.tunnel = true

@@ -127,14 +127,14 @@ export class Http1Call implements Call, Asker {
         ? 'backend switched protocols unasked'
         : // Never lenient: the key is ours, so nobody else could look.
           switchProblem(this.#switching, raw, false)
-    if (problem !== undefined || !this.#caller) {
-      this.#end()?.broken(new Fault('upstream-switched', problem ?? ''), 'other')
+    if (problem !== undefined) {
+      this.#end()?.broken(new Fault('upstream-switched', problem), 'other')
       return
     }
     const caller = this.#caller
     this.#caller = undefined
-    caller.switched(new TunnelCall(this.#upstream, caller), raw, this.#upstream.verdict)
-    if (from < bytes.length) caller.data(Buffer.from(bytes.subarray(from)))
+    caller?.switched(new TunnelCall(this.#upstream, caller), raw, this.#upstream.verdict)
+    if (from < bytes.length) caller?.data(Buffer.from(bytes.subarray(from)))
   }
 
   responded(head: Head, body: Body): void {
