@@ -57,6 +57,10 @@ const words: readonly (readonly [name: string, word: RegExp])[] = [
   ['files are polled, not watched', /\bfs[\w.]*\.watch\b|\bwatch\(["'`]|\{[^{}]*\bwatch\b[^{}]*\}=?\s*require\(/g],
   ['no getrusage', /\b(?:cpuUsage|threadCpuUsage|resourceUsage)\b/g],
   ['no netlink, no accounts', /\b(?:networkInterfaces|userInfo)\b/g],
+  [
+    'no memory for others to read',
+    /\bprocess\.report\b|\bwriteHeapSnapshot\b|\bgetHeapSnapshot\b|['"]keylog['"]|\benableTrace\b/g,
+  ],
   ['no type of service', /\bsetTypeOfService\b/g],
   ['no sockets in a file system', /\bsocketPath\b|\b(?:connect|listen|createConnection)\(\{\s*path\b/g],
   ['no code from strings', /\beval\b(?=\s*\)?\s*\()|\bFunction\(|\bvm\.(?:Script|run\w+)\b/g],

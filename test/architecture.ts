@@ -18,7 +18,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   attest: ['base'],
   collateral: ['base', 'attest'],
   health: ['base', 'gate/contract.ts'],
-  identity: ['base', 'attest'],
+  identity: ['base', 'attest', 'config/json.ts'],
   engine: ['base', 'gate/contract.ts'],
   observe: ['base', 'gate/contract.ts'],
   config: ['base', ...data.map(room => `type ${room}`)],
@@ -65,7 +65,7 @@ const words: [name: string, word: RegExp, places: RegExp, planted: string][] = [
   [
     "a peer's certificate is read in one place",
     /\bnew (\w+\.)?X509Certificate\(/,
-    /^(attest\/certificate|config\/policy-shape|identity\/x509)\.ts$/,
+    /^(attest\/certificate|config\/forms|identity\/x509)\.ts$/,
     'new crypto.X509Certificate(der)',
   ],
   ['only the command line prints', /\bconsole\./, /^(main\.ts|postern\.js|(cli|demo)\/.*)$/, 'console.log(1)'],

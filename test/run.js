@@ -38,7 +38,7 @@ function count(text) {
 }
 
 /** Told by the process as a pod has it; once more by the enclave's bundle, with what Gramine lacks failing. */
-const twice = ['start', 'collateral', 'life', 'tls', 'logs', 'refused', 'signed', 'examples'].map(
+const twice = ['start', 'collateral', 'life', 'tls', 'logs', 'refused', 'signed', 'examples', 'vault'].map(
   name => `test/e2e/${name}.ts`,
 )
 

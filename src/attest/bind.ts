@@ -1,7 +1,7 @@
 // What a quote vouches for. The only makers of ReportData, and the claims map whose hash it is.
 //
-// Everything that this enclave ever has quoted is SHA-256 of a claims map, or of a public key for the legacy extension;
-// never bytes that somebody else chose. Claims: interoperable RA-TLS (CCC attestation SIG), plus `postern-*` of our own;
+// Everything that this enclave ever has quoted is SHA-256 of a claims map, of a public key for the legacy extension, or
+// SHA-512 of a certificate of ours for a login; never bytes that somebody else chose. Claims: interoperable RA-TLS (CCC attestation SIG), plus `postern-*` of our own;
 // key hash algorithms: IANA "Named Information Hash Algorithm Registry".
 
 import { createHash } from 'node:crypto'
@@ -11,7 +11,7 @@ import { Fault } from '../base/errors.ts'
 
 declare const made: unique symbol
 
-/** 64 bytes of report data. Branded: bindClaims and bindLegacyKey are its only makers. */
+/** 64 bytes of report data. Branded: the functions below that begin with bind are its only makers. */
 export type ReportData = Uint8Array & { readonly [made]: 'ReportData' }
 
 export const uses = ['tls', 'csr', 'challenge', 'seal'] as const
@@ -80,6 +80,14 @@ export function bindClaims(claims: Uint8Array): ReportData {
 /** SHA-256 of the DER SubjectPublicKeyInfo, then 32 zero bytes: what Gramine's legacy extension quotes. */
 export function bindLegacyKey(spki: Uint8Array): ReportData {
   return reportData(spki)
+}
+
+/**
+ * SHA-512 of a DER certificate: what enclaive's `sgx-auth` login of Vault wants quoted. It fills all 64 bytes, and what is
+ * hashed is one certificate of ours, so it stands for nothing else.
+ */
+export function bindCertificate(der: Uint8Array): ReportData {
+  return new Uint8Array(createHash('sha512').update(der).digest()) as ReportData
 }
 
 function reportData(bytes: Uint8Array): ReportData {

@@ -40,6 +40,11 @@ const catalogue = {
   'collateral-unverified': { blame: 'platform', status: 0 },
   'collateral-outdated': { blame: 'platform', status: 0 },
   'tee-unavailable': { blame: 'platform', status: 0 },
+  // Whoever issues our certificate.
+  'issuer-unavailable': { blame: 'platform', status: 0 },
+  'issuer-untrusted': { blame: 'platform', status: 0 },
+  'issuer-refused': { blame: 'operator', status: 0 },
+  'issuer-malformed': { blame: 'platform', status: 0 },
   // Start and operation.
   'environment-invalid': { blame: 'operator', status: 0 },
   'policy-invalid': { blame: 'operator', status: 0 },

@@ -4,9 +4,11 @@
 
 import type { AcceptedEnclave } from '../attest/policy.ts'
 import type { TcbRule } from '../attest/tcb-policy.ts'
+import { clientComplaints } from './clients.ts'
 import type { PolicyDocument } from './policy-shape.ts'
 import { type Complaint, show } from './shape.ts'
 import { narrowingOf, narrowings } from './signed/narrowing.ts'
+import { vaultComplaints } from './vault.ts'
 
 /** A set of enclaves. Measurements are lower-case hex. */
 export interface Peers {
@@ -39,18 +41,10 @@ export type Trust =
 
 /** What the format knows and this version does not do, wherever a policy asks for it. */
 export function unimplemented(document: PolicyDocument): Complaint[] {
-  const { inbound, identity, observe } = document
+  const { identity, observe } = document
   const only = 'this version does only '
   const asked: readonly (readonly [asked: boolean, path: string, want: string, got: unknown])[] = [
-    [inbound.clients.mode !== 'none', '/inbound/clients/mode', `${only}"none"`, inbound.clients.mode],
-    [inbound.clients.allow.length > 0, '/inbound/clients/allow', `${only}[]`, inbound.clients.allow],
-    [inbound.identityHeader !== null, '/inbound/identityHeader', `${only}null`, inbound.identityHeader],
-    [
-      identity.source === 'provision' || identity.source === 'vault',
-      '/identity/source',
-      `${only}"self-signed" and "files"`,
-      identity.source,
-    ],
+    [identity.source === 'provision', '/identity/source', `${only}"self-signed", "vault" and "files"`, identity.source],
     [identity.provision !== undefined, '/identity/provision', 'nothing, as there is no CA yet', identity.provision],
     [observe.otlp !== null, '/observe/otlp', `${only}null`, observe.otlp],
     [observe.sealTo !== null, '/observe/sealTo', `${only}null`, observe.sealTo],
@@ -69,6 +63,7 @@ export function contradictions(document: PolicyDocument): Complaint[] {
     const want = 'true, as with /identity/source "files" the private key is born outside'
     complaints.push({ path: '/identity/dangerAcceptForeignKey', want, got: 'false' })
   }
+  complaints.push(...vaultComplaints(document), ...clientComplaints(document))
   if (dangerSyntheticRoot !== undefined && document.collateral.sources.length > 0) {
     const want = 'nothing, as there is no collateral for synthetic evidence'
     complaints.push({ path: '/collateral/sources', want, got: show(document.collateral.sources) })

@@ -2,7 +2,7 @@
 // published JSON Schema. All of the format is read here, also what this version does not implement; policy.ts refuses
 // that by name. Rules: a default is the safe choice, and there is no default for whom to accept or how to trust.
 
-import { X509Certificate } from 'node:crypto'
+import { certificates, label, peerName, sanName, spiffeId, trustDomain } from './forms.ts'
 import {
   array,
   byKey,
@@ -21,6 +21,7 @@ import {
   text,
 } from './shape.ts'
 import { publicJwk } from './signed/keys.ts'
+import { vaultShape } from './vault-shape.ts'
 
 /** Hex of exactly `bytes` bytes, either case; read as lower case, the one spelling that comparisons see. */
 const hex = (bytes: number): Shape<string> =>
@@ -42,25 +43,6 @@ const instant = parsed({
   },
 })
 
-/** One or more PEM certificates that parse, and nothing else. */
-const certificates = (most: number): Shape<readonly [X509Certificate, ...X509Certificate[]]> =>
-  parsed({
-    pattern: /^(?:-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*)+$/,
-    want: most === 1 ? 'one certificate in PEM' : 'certificates in PEM',
-    as: found => {
-      const blocks = found.match(/-----BEGIN[^-]+-----[^-]+-----END[^-]+-----/g) ?? []
-      try {
-        const [first, ...rest] = blocks.map(block => new X509Certificate(block))
-        return first === undefined || rest.length >= most ? undefined : ([first, ...rest] as const)
-      } catch {
-        return undefined
-      }
-    },
-  })
-
-const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
-const trustDomain = '[a-z0-9][a-z0-9._-]{0,254}'
-
 /** One service, by its SPIFFE ID. */
 export const serviceId = parsed({
   pattern: new RegExp(`^spiffe://${trustDomain}/ns/${label}/svc/${label}$`),
@@ -71,12 +53,10 @@ export const serviceId = parsed({
   },
 })
 
-const spiffeId = text(new RegExp(`^spiffe://${trustDomain}(?:/[A-Za-z0-9._-]+)+$`), 'a SPIFFE ID with a path')
 const host = text(new RegExp(`^${label}(?:\\.${label})*$`), 'a host name in lower case, without a port')
 const fieldName = text(/^[a-z0-9!#$%&'*+.^_`|~-]+$/, 'a header name in lower case')
 const path = text(/^\/[\x21\x22\x24-\x7e]*$/, 'a path from / on, in visible ASCII, without a fragment')
 const policyName = text(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a name of lower-case letters, digits and hyphens')
-const peerName = /^[a-z][a-z0-9-]{0,62}$/
 const httpsUrl = text(/^https:\/\/[^\s/?#]+(?:\/\S*)?$/, 'an https URL')
 
 const pin = parsed({
@@ -154,7 +134,20 @@ const inbound = object({
   clients: defaulted(
     object({
       mode: described('Client certificates on the TLS port.', defaulted(oneOf('none', 'optional', 'required'), 'none')),
-      allow: described('Which clients.', defaulted(array(object({ spiffeId })), [])),
+      bundle: described('Trust anchors of rules about names.', optional(certificates(64))),
+      allow: described(
+        'Which clients: all that an entry says must hold.',
+        defaulted(
+          array(
+            object({
+              spiffeId: described('By a CA of the bundle: SPIFFE ID.', optional(spiffeId)),
+              san: described('By a CA of the bundle: a DNS name, address or URI.', optional(sanName)),
+              accept: described('By evidence: which of peers.', optional(text(peerName, 'a key of peers'))),
+            }),
+          ),
+          [],
+        ),
+      ),
     }),
     {},
   ),
@@ -184,6 +177,11 @@ const identity = object({
   provision: described(
     'The attesting CA.',
     optional(object({ url: httpsUrl, accept: text(peerName, 'a key of peers') })),
+  ),
+  vault: described('Vault or OpenBao as the issuer.', optional(vaultShape)),
+  allowUnattestedIssuer: described(
+    'Take certificates from an issuer that whoever holds a token or file of the host can log in to as well.',
+    defaulted(flag, false),
   ),
   dangerAcceptForeignKey: described('Accept a private key that was born outside the enclave.', defaulted(flag, false)),
 })
@@ -221,7 +219,7 @@ const upstream = object({
   probe: described('Readiness request; without it, a handshake.', optional(object({ path }))),
   ca: described(
     'With mode ca: trust anchors and the name that the certificate must carry.',
-    optional(object({ bundle: certificates(64), san: text(/^[\x21-\x7e]{1,255}$/, 'a DNS name or a URI') })),
+    optional(object({ bundle: certificates(64), san: sanName })),
   ),
   pins: described("With mode pinned: the container's public keys.", optional(array(pin))),
 })

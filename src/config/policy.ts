@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { Fault, systemCode } from '../base/errors.ts'
 import type { CollateralRules } from '../collateral/open.ts'
+import { type Clients, clientsOf } from './clients.ts'
 import { collateralOf } from './collateral-rules.ts'
 import { freeze } from './freeze.ts'
 import { type Json, JsonError, readJson } from './json.ts'
@@ -15,6 +16,7 @@ import { type Complaint, told, unfit } from './shape.ts'
 import { applySigned, type Base } from './signed/apply.ts'
 import { findSigned, type HostSide } from './signed/channels.ts'
 import type { Delivered, SignedFacts, SignedPolicy, Signer } from './signed/payload.ts'
+import { type VaultIssuer, vaultIssuerOf } from './vault.ts'
 
 export type TlsVersion = 'TLSv1.2' | 'TLSv1.3'
 
@@ -42,12 +44,19 @@ export interface Policy {
     readonly extendedConnect: boolean
     /** Lower-case header names. */
     readonly strip: readonly string[]
+    /** Undefined where no client is asked for a certificate. */
+    readonly clients: Clients | undefined
+    /** Field that tells the container who calls. */
+    readonly identityHeader: string | undefined
     /** Lowest TLS version on our ports. */
     readonly tlsFloor: TlsVersion
   }
   readonly identity: {
-    readonly source: 'self-signed' | 'files'
+    readonly source: 'self-signed' | 'vault' | 'files'
     readonly lifetimeSeconds: number
+    /** With source `vault`. */
+    readonly vault: VaultIssuer | undefined
+    readonly allowUnattestedIssuer: boolean
     readonly legacyExtension: boolean
     readonly dangerAcceptForeignKey: boolean
   }
@@ -232,12 +241,17 @@ function build(
       plaintext: inbound.plaintext,
       extendedConnect: inbound.http2.extendedConnect,
       strip: inbound.strip,
+      clients: clientsOf(inbound.clients),
+      identityHeader: inbound.identityHeader ?? undefined,
       // Knative lets an operator go down to 1.2; only the policy that promises Knative's behaviour follows.
-      tlsFloor: name === 'compatible' ? 'TLSv1.2' : 'TLSv1.3',
+      // A renegotiated TLS 1.2 could change who the client is.
+      tlsFloor: name === 'compatible' && inbound.clients.mode === 'none' ? 'TLSv1.2' : 'TLSv1.3',
     },
     identity: {
-      // unimplemented() refused the others.
-      source: identity.source === 'files' ? 'files' : 'self-signed',
+      // unimplemented() refused the other.
+      source: identity.source === 'provision' ? 'self-signed' : identity.source,
+      vault: identity.vault && vaultIssuerOf(identity.vault),
+      allowUnattestedIssuer: identity.allowUnattestedIssuer,
       lifetimeSeconds: identity.lifetimeSeconds,
       legacyExtension: identity.legacyExtension,
       dangerAcceptForeignKey: identity.dangerAcceptForeignKey,
@@ -287,6 +301,7 @@ export function weaknesses(policy: Policy): readonly string[] {
   const table: readonly (readonly [boolean, string])[] = [
     [inbound.plaintext === 'serve', 'inbound.plaintext=serve'],
     [inbound.tlsFloor === 'TLSv1.2', 'inbound.tls>=1.2'],
+    [policy.identity.allowUnattestedIssuer, 'identity.allowUnattestedIssuer'],
     [upstream.mode !== 'attested', `upstream.mode=${upstream.mode}`],
     [upstream.mode === 'attested', 'upstream.trust=measurement'],
     [upstream.mode === 'attested' && upstream.freshness === 'none', 'upstream.freshness=none'],

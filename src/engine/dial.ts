@@ -6,7 +6,7 @@
 // on this leg, so each connection shows a certificate and proves its key.
 
 import { createHash } from 'node:crypto'
-import { connect, type OnReadOpts, type Socket } from 'node:net'
+import { connect, isIP, type OnReadOpts, type Socket } from 'node:net'
 import { type SecureContext, TLSSocket, connect as tlsConnect } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
 import { describe, Fault, systemCode } from '../base/errors.ts'
@@ -55,6 +55,9 @@ export type Finding =
   | { readonly accepted: true; readonly until: number }
   | { readonly accepted: false; readonly reasons: readonly Reason[] }
 
+/** What a rule finds about a chain at a time, in milliseconds since the epoch. */
+export type Decide = (chain: readonly [Uint8Array, ...Uint8Array[]], at: number) => Finding | Promise<Finding>
+
 /** A challenge that knows what counts as its answer. */
 export interface JudgedChallenge extends Challenge {
   judge(answer: Uint8Array): Promise<Finding>
@@ -83,6 +86,8 @@ export interface Judge {
 export interface DialOptions {
   readonly host: string
   readonly port: number
+  /** Name that is asked for in the handshake (SNI); absent: none. Says nothing about whom is accepted. */
+  readonly servername?: string
   readonly clock: Clock
   /** Undefined only where the policy says `plaintext`. */
   readonly judge: Judge | undefined
@@ -206,6 +211,7 @@ class Attempt {
   }
 
   #openTls(host: string, port: number, judge: Judge): Socket {
+    const { servername } = this.#options
     const onread = this.#firstReads ?? this.#intake
     const socket = tlsConnect({
       host,
@@ -215,6 +221,8 @@ class Attempt {
       // Names are the judge's business; Node calls this only where it trusts the chain.
       checkServerIdentity: () => undefined,
       ALPNProtocols: [...this.#offer],
+      // An address is no name (RFC 6066 §3).
+      ...(servername !== undefined && isIP(servername) === 0 && { servername }),
       ...(onread && { onread }),
     })
     socket.setNoDelay(true)
@@ -364,7 +372,7 @@ const noJudgement = (error: unknown) =>
  * The chain that the peer sent, leaf first. Node hands out a client's view of it once: later calls return nothing, so
  * it is read here and nowhere else.
  */
-function peerChain(socket: TLSSocket): [Uint8Array, ...Uint8Array[]] | undefined {
+export function peerChain(socket: TLSSocket): [Uint8Array, ...Uint8Array[]] | undefined {
   const leaf = socket.getPeerCertificate(true)
   if (!leaf?.raw) return undefined
   const chain: [Uint8Array, ...Uint8Array[]] = [new Uint8Array(leaf.raw)]

@@ -43,6 +43,8 @@ export interface EngineOptions {
   readonly honourOriginalHost?: boolean
   /** Request fields that are removed besides the hop-by-hop ones, lower case. */
   readonly strip: readonly string[]
+  /** Field that says who the client is, where it proved it; lower case, hyphens. Nobody else's copy of it passes. */
+  readonly identityHeader?: string | undefined
   /** True where a response delimited by close may be passed on; on a TLS leg truncation cannot be told from its end. */
   readonly allowUnframed: boolean
   /** Idle connections to the container that are kept. */

@@ -4,6 +4,7 @@
 
 import { header, isKubeletProbe } from '../base/knative.ts'
 import { validHost } from '../base/target.ts'
+import type { Peer } from '../gate/contract.ts'
 import { normaliseTrace } from './trace.ts'
 
 /** Fields that concern one connection only. `te: trailers` and an upgrade are put back where they apply. */
@@ -33,6 +34,13 @@ export interface RequestRules {
   readonly targetAuthority?: string | undefined
   /** Whether K-Original-Host, which anybody can send, becomes the Host. It never reaches the container. */
   readonly honourOriginalHost?: boolean
+  /** Name and value of a field of ours, behind all others; its name must be among `strip`. */
+  readonly identity?: readonly [name: string, value: string] | undefined
+}
+
+/** The field that tells the container who calls. */
+export function identityOf(header: string | undefined, { client }: Peer): RequestRules['identity'] {
+  return header === undefined || client === undefined ? undefined : [header, client.text]
 }
 
 /** The first value of a field, by its lower-case name. */
@@ -89,6 +97,7 @@ export function requestFields(received: readonly string[], rules: RequestRules):
   if (forwarded !== undefined) fields.push('Forwarded', forwarded)
   if (tokens(raw, 'te').includes('trailers')) fields.push('TE', 'trailers')
   if (!isProbeLike(raw)) normaliseTrace(fields)
+  if (rules.identity) fields.push(...rules.identity)
   return fields
 }
 

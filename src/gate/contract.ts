@@ -11,6 +11,15 @@ export interface Peer {
   readonly port?: number
   /** True where we ended TLS on this connection. */
   readonly secure: boolean
+  /** Who proved itself with a certificate that the policy accepts; undefined where nobody was asked, or nobody answered. */
+  readonly client?: ClientIdentity | undefined
+}
+
+export interface ClientIdentity {
+  /** For the container: an RFC 9651 dictionary. */
+  readonly text: string
+  /** Milliseconds since the epoch; what proved it holds no longer, and no request that begins later is served. */
+  readonly until: number
 }
 
 /** A view of one request's head. It builds nothing until asked. */

@@ -33,3 +33,6 @@ export const plaintextRefused = errorReply(
     'inbound.plaintext is "serve"',
   true,
 )
+
+/** The certificate, or the evidence in it, by which this connection's client was accepted holds no longer: another handshake. */
+export const clientExpired = errorReply(421, 'client-certificate-expired', true)

@@ -23,6 +23,11 @@ export interface Credential {
 export interface CertificateSource {
   readonly name: string
   /**
+   * True where nobody gets such a certificate without evidence of an enclave: none of the host's secrets is enough. A
+   * certificate of any other source counts with peers only for the evidence in its leaf.
+   */
+  readonly attested: boolean
+  /**
    * Now, and again whenever due. Ends when the signal aborts.
    * @param failed told of every attempt that gave no credential; the source goes on by itself
    */

@@ -16,6 +16,8 @@ export type KeeperEvent =
   | {
       readonly event: 'credential-installed'
       readonly source: string
+      /** As the source says: whether evidence was asked for where it comes from. */
+      readonly attested: boolean
       readonly leafSha256: string
       readonly keyOrigin: Credential['keyOrigin']
       readonly notBefore: number
@@ -33,6 +35,9 @@ export type KeeperEvent =
       readonly source: string
       readonly leafSha256: string
       readonly notAfter: number
+      /** Why there is no other: the last failure to renew it. */
+      readonly code: string
+      readonly reason: string
     }
   | { readonly event: 'credential-listener-failed'; readonly source: string; readonly code: string }
 
@@ -168,7 +173,8 @@ export class Keeper {
     this.#cancelExpiry = at(clock, credential.notAfter, () => this.#expireIfDue())
     const { keyOrigin, notBefore, notAfter } = credential
     const leafSha256 = sha256(credential)
-    report({ event: 'credential-installed', source: source.name, leafSha256, keyOrigin, notBefore, notAfter })
+    const { name, attested } = source
+    report({ event: 'credential-installed', source: name, attested, leafSha256, keyOrigin, notBefore, notAfter })
     this.#change({ phase: 'ready', credential })
     return true
   }
@@ -190,7 +196,9 @@ export class Keeper {
     this.#cancelExpiry()
     const { notAfter } = now.credential
     const because = this.#lastFault ?? new Fault('credential-invalid', `expired at ${new Date(notAfter).toISOString()}`)
-    report({ event: 'credential-expired', source: source.name, leafSha256: sha256(now.credential), notAfter })
+    const leafSha256 = sha256(now.credential)
+    const { code, message: reason } = because
+    report({ event: 'credential-expired', source: source.name, leafSha256, notAfter, code, reason })
     this.#change({ phase: 'expired', fault: because })
   }
 

@@ -26,11 +26,14 @@ const longestSleepMs = 3_600_000
 export async function* rotate(options: RotateOptions): AsyncGenerator<Credential, void, void> {
   const { issue, clock, signal, failed, random = chance } = options
   let failures = 0
+  let mostMs = Number.POSITIVE_INFINITY
+  const pauseMs = (): number => Math.min(retryAfter(failures, random()), mostMs)
   while (!signal.aborted) {
     try {
       const credential = await orAbort(issue(signal), signal)
       if (credential === undefined) return
       checkCredential(credential, clock.now())
+      mostMs = longestPause(credential)
       const due = dueAt(credential, random())
       if (due > clock.now()) {
         failures = 0
@@ -40,12 +43,12 @@ export async function* rotate(options: RotateOptions): AsyncGenerator<Credential
         // Handed out with most of its life over: usable, but asking again at once would be a storm.
         yield credential
         failures += 1
-        await sleepUntil(clock, clock.now() + retryAfter(failures, random()), signal)
+        await sleepUntil(clock, clock.now() + pauseMs(), signal)
       }
     } catch (error) {
       if (signal.aborted) return
       failures += 1
-      const retryInMs = retryAfter(failures, random())
+      const retryInMs = pauseMs()
       failed(asFault(error), retryInMs)
       await sleepUntil(clock, clock.now() + retryInMs, signal)
     }
@@ -61,6 +64,11 @@ export async function* rotate(options: RotateOptions): AsyncGenerator<Credential
 export function dueAt(credential: Pick<Credential, 'notBefore' | 'notAfter'>, random: number): number {
   const life = credential.notAfter - credential.notBefore
   return Math.floor(credential.notBefore + life * (2 / 3 - random / 10))
+}
+
+/** A short life leaves little time between its second third and its end: a twentieth of it, and at least a second. */
+function longestPause({ notBefore, notAfter }: Credential): number {
+  return Math.max(1_000, (notAfter - notBefore) / 20)
 }
 
 /**

@@ -1,4 +1,5 @@
-// Key pairs and the certificates we make: self-signed ones for TLS, and certificates issued by a CA key that we hold.
+// Key pairs, the certificates we make (self-signed ones for TLS, and those issued by a CA key that we hold), and requests
+// for certificates that others make.
 // P-256 with ECDSA and SHA-256 throughout, since Gramine's RA-TLS verifier takes only P-256 and P-384.
 //
 // The only file that knows @peculiar/x509. That library needs a Reflect polyfill loaded before it, patches the global
@@ -115,6 +116,28 @@ export async function selfSignedAuthority(
   })
 }
 
+/**
+ * A certificate signing request (PKCS#10, RFC 2986) for a key of ours. Names and extensions are requests: whoever signs may
+ * give others, so what comes back is looked at.
+ * @returns DER
+ * @throws Fault 'credential-invalid' where the key is not P-256
+ */
+export async function certificateRequest(
+  request: Pick<Fields, 'subject' | 'dnsNames' | 'uris' | 'extensions'> & { readonly key: KeyPair },
+): Promise<Uint8Array> {
+  const lib = await library()
+  const csr = await lib.Pkcs10CertificateRequestGenerator.create(
+    {
+      name: nameOf(request.subject),
+      keys: { publicKey: publicHandle(request.key.publicKey), privateKey: privateHandle(request.key.privateKey) },
+      signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
+      extensions: asked(lib, request),
+    },
+    webcrypto,
+  )
+  return new Uint8Array(csr.rawData)
+}
+
 type Lib = typeof Library
 
 interface Signing {
@@ -144,12 +167,7 @@ async function make(lib: Lib, fields: Fields, signing: Signing): Promise<Uint8Ar
     new lib.SubjectKeyIdentifierExtension(await keyId(lib, signing.publicKey)),
     new lib.AuthorityKeyIdentifierExtension(signing.authorityKeyId),
   )
-  const names = [
-    ...(fields.dnsNames ?? []).map(value => ({ type: 'dns' as const, value })),
-    ...(fields.uris ?? []).map(value => ({ type: 'url' as const, value })),
-  ]
-  if (names.length > 0) extensions.push(new lib.SubjectAlternativeNameExtension(names))
-  for (const { oid, value } of fields.extensions ?? []) extensions.push(new lib.Extension(oid, false, owned(value)))
+  extensions.push(...asked(lib, fields))
 
   const certificate = await lib.X509CertificateGenerator.create(
     {
@@ -166,6 +184,18 @@ async function make(lib: Lib, fields: Fields, signing: Signing): Promise<Uint8Ar
     webcrypto,
   )
   return new Uint8Array(certificate.rawData)
+}
+
+/** What whoever wants the certificate says of it: its names and its own extensions. */
+function asked(lib: Lib, fields: Pick<Fields, 'dnsNames' | 'uris' | 'extensions'>): Library.Extension[] {
+  const names = [
+    ...(fields.dnsNames ?? []).map(value => ({ type: 'dns' as const, value })),
+    ...(fields.uris ?? []).map(value => ({ type: 'url' as const, value })),
+  ]
+  return [
+    ...(names.length > 0 ? [new lib.SubjectAlternativeNameExtension(names)] : []),
+    ...(fields.extensions ?? []).map(({ oid, value }) => new lib.Extension(oid, false, owned(value))),
+  ]
 }
 
 let loading: Promise<Lib> | undefined

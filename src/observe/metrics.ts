@@ -16,6 +16,8 @@ export interface Metrics {
   readonly recorders: readonly Recorder[]
   /** A peer was refused; counted once for each rule that it broke. */
   readonly peerRefused: (rules: readonly string[]) => void
+  /** A client's certificate was refused; counted once for each rule that it broke. */
+  readonly clientRefused: (rules: readonly string[]) => void
   readonly plaintextRefused: () => void
   readonly misusedHook: () => void
   /** A client's connection or stream was broken off because of what the client did. */
@@ -106,6 +108,12 @@ export function makeMetrics(options: MetricsOptions): Metrics {
   const refused = new Counter({
     name: 'postern_upstream_refused_total',
     help: 'Connections to the container that were given up because of who answered, by broken rule',
+    labelNames: ['rule'],
+    registers,
+  })
+  const clients = new Counter({
+    name: 'postern_clients_refused_total',
+    help: 'Client certificates refused, by the rule that was broken',
     labelNames: ['rule'],
     registers,
   })
@@ -217,6 +225,9 @@ export function makeMetrics(options: MetricsOptions): Metrics {
     recorders: requestMetrics === 'prometheus' ? [recorder] : [],
     peerRefused: rules => {
       for (const rule of new Set(rules)) refused.inc({ rule })
+    },
+    clientRefused: rules => {
+      for (const rule of new Set(rules)) clients.inc({ rule })
     },
     plaintextRefused: () => plaintext.inc(),
     misusedHook: () => hooks.inc(),

@@ -12,14 +12,24 @@ import type { CollateralStore } from '../collateral/store.ts'
 import type { Policy } from '../config/policy.ts'
 import type { Metrics } from '../observe/metrics.ts'
 
-/** The store; undefined where the policy needs or names no collateral. */
+/** The store, one for all who are judged by evidence; undefined where the policy needs or names no collateral. */
 export function openCollateral(
-  { upstream, collateral, dangerSyntheticRoot }: Policy,
+  policy: Policy,
   clock: FloorClock,
   report: (news: News) => void,
 ): CollateralStore | undefined {
-  if (upstream.mode !== 'attested' || dangerSyntheticRoot || collateral.sources.length === 0) return undefined
+  const { collateral, dangerSyntheticRoot } = policy
+  if (!judgesEvidence(policy) || dangerSyntheticRoot || collateral.sources.length === 0) return undefined
   return openStore(collateral, intelRoot(), clock, report)
+}
+
+/** Whether the container, the issuer of our certificate or a client is to be one of the policy's `peers`. */
+function judgesEvidence({ upstream, identity: { vault }, inbound: { clients } }: Policy): boolean {
+  return (
+    upstream.mode === 'attested' ||
+    (vault !== undefined && 'accept' in vault.server) ||
+    clients?.allow.some(({ accept }) => accept !== undefined) === true
+  )
 }
 
 /** Tells log and metrics what happens. */

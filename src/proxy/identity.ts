@@ -7,9 +7,11 @@ import type { Clock } from '../base/clock.ts'
 import { describe, Fault } from '../base/errors.ts'
 import type { StartUp } from '../base/startup.ts'
 import type { Policy } from '../config/policy.ts'
+import type { Decide } from '../engine/dial.ts'
 import type { CertificateSource } from '../identity/credential.ts'
 import { files, filesPresent, knativeFolder } from '../identity/sources/files.ts'
 import { selfSignedSource } from '../identity/sources/self-signed.ts'
+import { openVault } from './vault.ts'
 
 export interface IdentityOptions {
   readonly policy: Policy
@@ -50,7 +52,7 @@ function chooseTee(options: IdentityOptions): QuoteSource | undefined {
     }
     return syntheticTee()
   }
-  if (policy.identity.source !== 'self-signed') return undefined
+  if (!wantsQuotes(policy, attestationFolder)) return undefined
   try {
     return openQuoteSource(attestationFolder)
   } catch (error) {
@@ -63,22 +65,39 @@ function chooseTee(options: IdentityOptions): QuoteSource | undefined {
   }
 }
 
-/** The source of our certificate, or undefined where TLS stays off: files were asked for, and none are mounted. */
-export function chooseSource(options: IdentityOptions, tee: QuoteSource | undefined): CertificateSource | undefined {
+/** True where the policy cannot be kept without a TEE of our own, or where there is one to tell our measurement. */
+function wantsQuotes({ identity: { source, vault } }: Policy, folder: string | undefined): boolean {
+  if (vault) return vault.pki.evidence || 'sgx' in vault.login || realTeePresent(folder)
+  return source === 'self-signed'
+}
+
+/**
+ * The source of our certificate, or undefined where TLS stays off: files were asked for, and none are mounted.
+ * @param evidenceOf a judge by evidence, for a key of the policy's `peers`
+ */
+export function chooseSource(
+  options: IdentityOptions,
+  tee: QuoteSource | undefined,
+  evidenceOf: (accept: string) => Decide,
+): CertificateSource | undefined {
   const { policy, policyDigest, clock, startUp, certificateFolder: folder = knativeFolder } = options
   if (policy.identity.source === 'files') {
     // Decided once, as the Go proxy does: a Secret that appears later needs a new pod.
     return filesPresent(folder) ? files({ folder, clock }) : undefined
   }
+  const { vault, legacyExtension } = policy.identity
+  const lifetimeMs = policy.identity.lifetimeSeconds * 1000
+  const own = { role: 'proxy', policyDigest, service: policy.service?.id, legacyExtension } as const
+  if (vault) {
+    const names = [...dnsNames(policy), ...(policy.service ? [`${policy.service.id}/proxy`] : [])]
+    return openVault({ issuer: vault, evidenceOf, clock, tee, own, names, lifetimeMs })
+  }
   if (!tee) return undefined
   return selfSignedSource({
     source: tee,
-    role: 'proxy',
-    policyDigest,
-    service: policy.service?.id,
+    ...own,
     dnsNames: dnsNames(policy),
-    lifetimeMs: policy.identity.lifetimeSeconds * 1000,
-    legacyExtension: policy.identity.legacyExtension,
+    lifetimeMs,
     clock,
     done: startUp?.done,
   })

@@ -4,8 +4,11 @@
 import { constants } from 'node:crypto'
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
+import type { Clock } from '../base/clock.ts'
 import { Fault, systemCode } from '../base/errors.ts'
 import type { Engine } from '../engine/engine.ts'
+import type { ClientIdentity } from '../gate/contract.ts'
+import { at } from '../identity/rotate.ts'
 
 /** Binds the wildcard address, both families where there are two. @throws Fault 'bind-failed' with port and cause */
 export function bind(server: Server, port: number, name: string): Promise<void> {
@@ -49,12 +52,27 @@ export interface TlsRules {
   readonly curves: string | undefined
 }
 
+/** `undefined`: nobody in particular, which is accepted; 'refused': the connection must end. */
+export type Admission = ClientIdentity | undefined | 'refused'
+
+export interface ClientJudge {
+  /** Judges who has ended its handshake. Never rejects. */
+  admit(socket: TLSSocket): Promise<Admission>
+}
+
 const handshakeMs = 10_000
+const lastMs = 60_000
 
 /** AES-GCM first: it is the fastest with the instructions that every SGX machine has. */
 export const tls13Ciphers = 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256'
 
-export function tlsListener(engine: Engine, maxConnections: number, rules: TlsRules): TlsListener {
+/** @param clients judges clients' certificates; undefined where none is asked for one */
+export function tlsListener(
+  engine: Engine,
+  maxConnections: number,
+  rules: TlsRules,
+  clients?: { readonly judge: ClientJudge; readonly clock: Clock },
+): TlsListener {
   const common = {
     minVersion: rules.minVersion,
     maxVersion: rules.maxVersion,
@@ -66,6 +84,9 @@ export function tlsListener(engine: Engine, maxConnections: number, rules: TlsRu
   }
   const server = createTlsServer({
     ...withoutUndefined(common),
+    // Who it is, and whether it may, is the judge's; Node's own verdict is not asked. No CAs are named to clients: given
+    // some, Node (24) shows a server the client's leaf without the intermediates that came with it.
+    ...(clients && { requestCert: true, rejectUnauthorized: false }),
     ALPNProtocols: ['h2', 'http/1.1'],
     handshakeTimeout: handshakeMs,
     allowHalfOpen: true,
@@ -73,7 +94,9 @@ export function tlsListener(engine: Engine, maxConnections: number, rules: TlsRu
   })
   server.maxConnections = maxConnections
   server.on('secureConnection', (socket: TLSSocket) => {
-    engine.accept(socket, { ...peerOf(socket), secure: true })
+    const from = { ...peerOf(socket), secure: true }
+    if (clients) void admit(socket, clients, client => engine.accept(socket, { ...from, client }))
+    else engine.accept(socket, from)
   })
   const speaksPlain = keepRaw(server)
   // The object may hold what the client sent; only its code is looked at.
@@ -86,6 +109,33 @@ export function tlsListener(engine: Engine, maxConnections: number, rules: TlsRu
     show: ({ key, cert }) => server.setSecureContext({ ...withoutUndefined(common), key, cert }),
     refuse: () => server.setSecureContext(withoutUndefined(common)),
   }
+}
+
+/** Nothing is read before the verdict; what has come by then, its engine finds in the socket. */
+async function admit(
+  socket: TLSSocket,
+  { judge, clock }: { readonly judge: ClientJudge; readonly clock: Clock },
+  accept: (client: ClientIdentity | undefined) => void,
+): Promise<void> {
+  const ignore = (): void => {}
+  socket.on('error', ignore)
+  const stopTimer = clock.after(handshakeMs, () => socket.destroy())
+  const admission = await judge.admit(socket)
+  stopTimer()
+  socket.off('error', ignore)
+  if (admission === 'refused') {
+    socket.on('error', ignore)
+    socket.destroy()
+  } else if (!socket.destroyed) {
+    // Requests that begin later are refused; what is still open then, a tunnel or a long answer, has a minute.
+    if (admission) endAt(socket, clock, admission.until + lastMs)
+    accept(admission)
+  }
+}
+
+function endAt(socket: TLSSocket, clock: Clock, time: number): void {
+  const cancel = at(clock, time, () => socket.destroy())
+  socket.on('close', cancel)
 }
 
 const plainOnTls = 'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n'

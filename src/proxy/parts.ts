@@ -20,15 +20,15 @@ import { inbound } from '../gate/inbound.ts'
 import { type Life, newLife } from '../gate/life.ts'
 import { Limiter } from '../gate/limiter.ts'
 import { misdirection } from '../gate/misdirection.ts'
+import { clientExpired } from '../gate/replies.ts'
 import { Stats } from '../gate/stats.ts'
 import { answerProbe, notReady, ready } from '../health/probes.ts'
 import type { Dial, Means, Offer } from '../health/reach.ts'
 import { makeReadiness } from '../health/readiness.ts'
 import { type Metrics, makeMetrics } from '../observe/metrics.ts'
 import { openRequestLog, type RequestLog } from '../observe/request-log.ts'
-import { openCollateral, tellCollateral } from './collateral.ts'
-import { Credentials } from './credentials.ts'
-import { makeJudge } from './upstream.ts'
+import type { Credentials } from './credentials.ts'
+import { makeJudge, type UpstreamOptions } from './upstream.ts'
 
 export interface PartsOptions {
   readonly config: ProxyConfig
@@ -47,15 +47,20 @@ export interface PartsOptions {
   readonly startUp?: StartUp
 }
 
+/** What judges look at that changes while the role runs: theirs are the container, the issuer and clients. */
+export interface Standing {
+  /** Ours. */
+  readonly credentials: Credentials
+  /** Undefined where the policy needs or names none. */
+  readonly collateral: CollateralStore | undefined
+}
+
 export interface Parts {
   readonly life: Life
   readonly drain: Drain
   readonly stats: Stats
   readonly metrics: Metrics
   readonly requestLog: RequestLog
-  readonly credentials: Credentials
-  /** Undefined where the policy needs or names no collateral; not started yet. */
-  readonly collateral: CollateralStore | undefined
   readonly engine: Engine
   /** Open client connections, kept by whoever accepts them. */
   readonly connections: { count: number }
@@ -73,15 +78,19 @@ const probeFreshMs = 10_000
 /** One try of an aggressive probe: Go's 100 ms, or what a handshake and a verdict may take. */
 const tryMs = { plain: 100, verified: 1_000 } as const
 
-export function makeParts(options: PartsOptions, tee: TimedQuoteSource | undefined, log: Log): Parts {
+export function makeParts(
+  options: PartsOptions,
+  tee: TimedQuoteSource | undefined,
+  standing: Standing,
+  log: Log,
+): Parts {
   const { config, policy, clock } = options
+  const { credentials, collateral } = standing
   const life = newLife()
   const drain = new Drain(life, clock, options.drain ?? drainDefaults)
   const limiter = new Limiter(config.concurrency)
   const stats = new Stats(clock)
   const connections = { count: 0 }
-  // Tells nothing before it is started, and metrics want to know whether there is one.
-  const collateral = openCollateral(policy, clock, news => tell(news))
   const metrics = makeMetrics({
     observability: config.observability,
     serving: config.serving,
@@ -101,10 +110,8 @@ export function makeParts(options: PartsOptions, tee: TimedQuoteSource | undefin
       tee: tee === undefined ? 'none' : tee.synthetic ? 'SYNTHETIC' : tee.tee,
     },
   })
-  const tell = tellCollateral(log, metrics)
   const requestLog = openRequestLog(config.observability, config.serving, options.write, log)
-  const credentials = new Credentials()
-  const dialers = makeDialers(options, tee, collateral, credentials, metrics, log)
+  const dialers = makeDialers(options, tee, standing, metrics, log)
 
   const gate = makeRoleGate({
     options,
@@ -120,7 +127,7 @@ export function makeParts(options: PartsOptions, tee: TimedQuoteSource | undefin
   })
   const makeEngine = bothVersions(options.makeEngine)
   const engine = makeEngine(gate, engineOptions(options, dialers.container, metrics))
-  return { life, drain, stats, metrics, requestLog, credentials, collateral, engine, connections }
+  return { life, drain, stats, metrics, requestLog, engine, connections }
 }
 
 interface Dialers {
@@ -129,15 +136,13 @@ interface Dialers {
   readonly probe: Means['dial']
 }
 
-function makeDialers(
-  { policy, policyDigest, config, clock }: PartsOptions,
+/** What every judge of peers is made of. */
+export function judging(
+  { policy, policyDigest, clock }: Pick<PartsOptions, 'policy' | 'policyDigest' | 'clock'>,
   tee: TimedQuoteSource | undefined,
-  collateral: CollateralStore | undefined,
-  credentials: Credentials,
-  metrics: Metrics,
-  log: Log,
-): Dialers {
-  const judge = makeJudge({
+  { credentials, collateral }: Standing,
+): UpstreamOptions {
+  return {
     policy,
     policyDigest: toHex(policyDigest),
     clock,
@@ -147,7 +152,18 @@ function makeDialers(
       credential: () => credentials.current,
     },
     collateral,
-  })
+  }
+}
+
+function makeDialers(
+  options: PartsOptions,
+  tee: TimedQuoteSource | undefined,
+  standing: Standing,
+  metrics: Metrics,
+  log: Log,
+): Dialers {
+  const { config, clock } = options
+  const judge = makeJudge(judging(options, tee, standing))
   const refused = (reasons: readonly Reason[]): void => {
     metrics.peerRefused(reasons.map(reason => reason.rule))
     log.error('container refused', { code: 'upstream-untrusted', reasons })
@@ -181,7 +197,9 @@ function askContainer(
     failed: text => writeError(`${text}\n`),
   })
   return async () => {
-    if (credentials.expired || !(await ask())) return notReady
+    const { expired } = credentials
+    if (expired !== undefined) return { ...notReady, body: `certificate expired: ${expired}\n` }
+    if (!(await ask())) return notReady
     const milliseconds = startUp?.appReady()
     if (milliseconds) log.debug('Container ready', { milliseconds })
     return ready
@@ -216,6 +234,8 @@ function makeRoleGate({ options, life, metrics, verified, ...rest }: GateInputs)
     // A client learns what went wrong only where there is nothing to learn: no trust, or synthetic trust.
     explain: !verified || policy.dangerSyntheticRoot !== undefined,
     refuse(head) {
+      const { client } = head.from
+      if (client && clock.now() >= client.until) return clientExpired
       const refusal = refuse(head)
       if (refusal) metrics.plaintextRefused()
       return refusal
@@ -242,7 +262,9 @@ function engineOptions(
     extendedConnect: policy.inbound.extendedConnect,
     // Anybody can send it; where the policy knows our hosts, it was one of them or the request has been refused.
     honourOriginalHost: !dialer.verified || policy.hosts.length > 0,
-    strip: policy.inbound.strip,
+    // Whoever writes our own field is not us.
+    strip: [...policy.inbound.strip, ...(policy.inbound.identityHeader ? [policy.inbound.identityHeader] : [])],
+    identityHeader: policy.inbound.identityHeader,
     allowUnframed: !dialer.verified || allowUnframed,
     maxIdleUpstream: config.concurrency > 0 ? config.concurrency : unlimitedIdle,
     idleConnectionMs: config.idleConnectionMs,

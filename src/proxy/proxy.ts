@@ -9,16 +9,21 @@ import { type FloorClock, floorClock } from '../base/floor.ts'
 import type { Log } from '../base/log.ts'
 import { StartUp } from '../base/startup.ts'
 import { dangers, weaknesses } from '../config/policy.ts'
+import type { Decide, Reason } from '../engine/dial.ts'
 import { waitingPerWorking } from '../gate/limiter.ts'
 import { windowMs } from '../gate/stats.ts'
 import type { CertificateSource } from '../identity/credential.ts'
 import { Keeper, type KeeperEvent } from '../identity/keeper.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { autoscalerServer, drainServer, metricsServer } from './admin.ts'
+import { clientJudge } from './clients.ts'
+import { openCollateral, tellCollateral } from './collateral.ts'
+import { Credentials } from './credentials.ts'
 import { chooseSource, openTee } from './identity.ts'
-import { bind, plainListener, type TlsListener, tlsListener } from './listeners.ts'
+import { bind, type ClientJudge, plainListener, type TlsListener, tlsListener } from './listeners.ts'
 import { openLog } from './log.ts'
-import { makeParts, type Parts, type PartsOptions } from './parts.ts'
+import { judging, makeParts, type Parts, type PartsOptions, type Standing } from './parts.ts'
+import { evidenceJudge } from './upstream.ts'
 
 export interface ProxyOptions extends Omit<PartsOptions, 'clock'> {
   /** The host's. */
@@ -47,6 +52,9 @@ export interface RunningProxy {
  * mounted files are there or are not.
  */
 const credentialMs = { quoted: 60_000, mounted: 1_000 } as const
+
+/** Between two lines about refused clients. */
+const refusedEveryMs = 1_000
 
 /** How long tunnels may outlive the drain. */
 const tunnelMs = 60_000
@@ -81,20 +89,33 @@ export async function startProxy(given: ProxyOptions): Promise<RunningProxy> {
   try {
     // Who we are, before any port is open: a policy that cannot be kept must not even look alive.
     const tee = openTee(options)
-    const source = chooseSource(options, tee)
+    // Tells nothing before it is started, which is behind everything that listens to it.
+    const collateral = openCollateral(options.policy, clock, news => tell(news))
+    const standing = { credentials: new Credentials(), collateral }
+    const peers = judging(options, tee, standing)
+    const evidenceOf = (accept: string): Decide => evidenceJudge(peers, accept)
+    const source = chooseSource(options, tee, evidenceOf)
     announce(options, tee, log)
-    const parts = makeParts({ ...options, startUp }, tee, log)
+    const parts = makeParts({ ...options, startUp }, tee, standing, log)
+    const tell = tellCollateral(log, parts.metrics)
     steps.push(parts.requestLog.flush)
-    parts.collateral?.start()
-    steps.push(() => parts.collateral?.stop())
+    collateral?.start()
+    steps.push(() => collateral?.stop())
     log.debug('engine', { engine: parts.engine.name })
 
     // Side ports first: they close last, so that the autoscaler sees the drain to its end.
     await openSidePorts(options, parts, steps, log)
     steps.push(clock.every(windowMs, () => parts.stats.tick()))
-    const { servers, tls } = await openServingPorts(options, parts, source !== undefined, steps, log)
+    const { servers, tls } = await openServingPorts(
+      options,
+      parts,
+      source !== undefined,
+      judgeOfClients(options, parts, standing, evidenceOf, log),
+      steps,
+      log,
+    )
     startUp.done('ports')
-    if (source && tls) await showCertificate(options, parts, source, tls, steps, log)
+    if (source && tls) await showCertificate(options, parts, standing, source, tls, steps, log)
     parts.life.to('serving')
     startUp.done('ready')
     log.debug('Started', { milliseconds: startUp.end() })
@@ -159,6 +180,28 @@ async function openSidePorts(
   }
 }
 
+/** Who judges clients' certificates, where the policy asks for any. */
+function judgeOfClients(
+  { policy, clock }: Started,
+  { metrics }: Parts,
+  { credentials }: Standing,
+  evidenceOf: (accept: string) => Decide,
+  log: Log,
+): ClientJudge | undefined {
+  const { clients } = policy.inbound
+  if (!clients) return undefined
+  const { leafSha256s: ownLeafSha256s } = credentials
+  let told = Number.NEGATIVE_INFINITY
+  const refused = (reasons: readonly Reason[]): void => {
+    metrics.clientRefused(reasons.map(({ rule }) => rule))
+    // Anybody can be refused as often as he likes; the counter has them all.
+    if (clock.monotonic() - told < refusedEveryMs) return
+    told = clock.monotonic()
+    log.warn('client refused', { code: 'client-untrusted', reasons })
+  }
+  return clientJudge({ clients, clock, evidenceOf, ownLeafSha256s, refused })
+}
+
 interface ServingPorts {
   readonly servers: ReadonlyMap<string, Server>
   readonly tls: TlsListener | undefined
@@ -166,9 +209,10 @@ interface ServingPorts {
 
 /** Binds the ports that carry requests. */
 async function openServingPorts(
-  { config }: Started,
+  { config, clock }: Started,
   { engine, connections }: Parts,
   secure: boolean,
+  clients: ClientJudge | undefined,
   steps: Steps,
   log: Log,
 ): Promise<ServingPorts> {
@@ -187,7 +231,7 @@ async function openServingPorts(
 
   await open(plainListener(engine, config.maxConnections), config.ports.serving, 'main')
   if (!secure) return { servers, tls: undefined }
-  const tls = tlsListener(engine, config.maxConnections, config.tls)
+  const tls = tlsListener(engine, config.maxConnections, config.tls, clients && { judge: clients, clock })
   await open(tls.server, config.ports.tls, 'main tls')
   return { servers, tls }
 }
@@ -195,7 +239,8 @@ async function openServingPorts(
 /** Lets the TLS port show what the source gives, now and later; waits for the first. */
 async function showCertificate(
   { policy, clock }: Started,
-  { credentials, metrics }: Parts,
+  { metrics }: Parts,
+  { credentials }: Standing,
   source: CertificateSource,
   tls: TlsListener,
   steps: Steps,

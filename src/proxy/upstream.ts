@@ -18,11 +18,12 @@ import { judgeAnswer, judgePeer, reasonOf } from '../attest/peer.ts'
 import type { PeerRule } from '../attest/policy.ts'
 import { Verdicts } from '../attest/verdicts.ts'
 import type { Clock } from '../base/clock.ts'
-import { describe } from '../base/errors.ts'
+import { describe, Fault } from '../base/errors.ts'
 import type { CollateralStore } from '../collateral/store.ts'
 import type { Policy } from '../config/policy.ts'
-import type { Finding, Judge } from '../engine/dial.ts'
-import { type Credential, withKeyPem } from '../identity/credential.ts'
+import type { Decide, Finding, Judge } from '../engine/dial.ts'
+import { TrustBundle } from '../identity/bundle.ts'
+import { type Credential, chainPem, withKeyPem } from '../identity/credential.ts'
 import { verifyChain } from '../identity/pki.ts'
 import { trustIn } from './collateral.ts'
 import { tls13Ciphers } from './listeners.ts'
@@ -43,10 +44,10 @@ export interface UpstreamOptions {
   }
   /** Where the collateral for hardware evidence comes from; undefined where the policy needs or names none. */
   readonly collateral: CollateralStore | undefined
+  /** With mode `ca`: whom we trust, where that may change; absent: the policy's bundle. */
+  readonly bundle?: TrustBundle
 }
 
-type Chain = readonly [Uint8Array, ...Uint8Array[]]
-type Decide = (chain: Chain, at: number) => Finding | Promise<Finding>
 type TrustFor = ReturnType<typeof trustIn>
 
 /** The judge for a policy, or undefined where it says `plaintext`. */
@@ -55,13 +56,14 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
   const { upstream } = policy
   if (upstream.mode === 'plaintext') return undefined
   const trustFor = trustIn(policy, collateral)
-  const decide = decider(options, trustFor)
   const asks = upstream.mode === 'attested' && upstream.freshness === 'challenge'
-  const bundle = upstream.mode === 'ca' ? upstream.bundle : undefined
+  const bundle =
+    upstream.mode === 'ca' ? (options.bundle ?? new TrustBundle(clock, upstream.bundle.map(pemToDer))) : undefined
+  const decide = decider(options, trustFor, bundle)
   const context = contexts(bundle, upstream.clientCertificate ? own.credential : () => undefined)
   return {
     policyDigest,
-    collateralGeneration: () => collateral?.generation ?? 0,
+    collateralGeneration: () => bundle?.generation ?? collateral?.generation ?? 0,
     chainToContext: bundle !== undefined,
     secureContext: context,
     ...(asks && { challenge: challenger(options, upstream.accepted, trustFor) }),
@@ -80,18 +82,19 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
   }
 }
 
-function decider(options: UpstreamOptions, trustFor: TrustFor): Decide {
+function decider(options: UpstreamOptions, trustFor: TrustFor, bundle: TrustBundle | undefined): Decide {
   const { upstream } = options.policy
-  switch (upstream.mode) {
-    case 'attested':
-      return attested(options, upstream.accepted, trustFor)
-    case 'ca':
-      return chained(upstream.bundle, upstream.san)
-    case 'pinned':
-      return pinned(new Set(upstream.pins))
-    case 'plaintext':
-      return () => refuse('mode', 'a judged upstream', 'plaintext')
-  }
+  if (upstream.mode === 'attested') return attested(options, upstream.accepted, trustFor)
+  if (upstream.mode === 'pinned') return pinned(new Set(upstream.pins))
+  if (upstream.mode === 'ca' && bundle) return chained(bundle, upstream.san)
+  return () => refuse('mode', 'a judged upstream', upstream.mode)
+}
+
+/** Judges by evidence, for a key of the policy's `peers`: whoever it is that is to be one of them. */
+export function evidenceJudge(options: UpstreamOptions, accept: string): Decide {
+  const accepted = options.policy.peers[accept]
+  if (accepted === undefined) throw new Fault('internal', `no peers ${accept}`)
+  return attested(options, accepted, trustIn(options.policy, options.collateral))
 }
 
 function attested(options: UpstreamOptions, accepted: Policy['peers'][string], trustFor: TrustFor): Decide {
@@ -151,10 +154,10 @@ function ruleOf({ policy, own }: UpstreamOptions, accepted: Policy['peers'][stri
   }
 }
 
-function chained(bundle: readonly string[], san: string): Decide {
-  const roots = bundle.map(pemToDer)
+/** By a CA and one name. */
+export function chained(bundle: TrustBundle, san: string): Decide {
   return async ([leaf, ...intermediates], at) => {
-    const answer = await verifyChain({ leaf, intermediates, roots, at, san })
+    const answer = await verifyChain({ leaf, intermediates, roots: bundle.anchors, at, san })
     return answer.ok ? { accepted: true, until: answer.until } : { accepted: false, reasons: answer.reasons }
   }
 }
@@ -181,31 +184,34 @@ function refuse(rule: string, want: string, got: string): Finding {
   return { accepted: false, reasons: [{ rule, want, got }] }
 }
 
-/** The TLS context of outgoing connections, made anew when our own certificate changes. */
-function contexts(
-  bundle: readonly string[] | undefined,
-  credential: () => Credential | undefined,
-): () => SecureContext {
-  const common = {
-    ciphers: tls13Ciphers,
-    minVersion: 'TLSv1.3',
-    ...(bundle ? { ca: [...bundle] } : {}),
-  } as const
+/** The TLS context of outgoing connections, made anew when our own certificate or the bundle changes. */
+function contexts(bundle: TrustBundle | undefined, credential: () => Credential | undefined): () => SecureContext {
   let shown: Credential | undefined
-  let context = createSecureContext(common)
+  let anchors = bundle?.anchors
+  let context: SecureContext | undefined
   return () => {
-    const current = credential()
-    if (current && current !== shown) {
+    const current = credential() ?? shown
+    if (context === undefined || current !== shown || anchors !== bundle?.anchors) {
       shown = current
-      context = withKeyPem(current, pem => createSecureContext({ ...common, ...pem }))
+      anchors = bundle?.anchors
+      const common = {
+        ciphers: tls13Ciphers,
+        minVersion: 'TLSv1.3',
+        ...(anchors && { ca: chainPem(anchors) }),
+      } as const
+      context = current
+        ? withKeyPem(current, pem => createSecureContext({ ...common, ...pem }))
+        : createSecureContext(common)
     }
     return context
   }
 }
 
-const sha256Hex = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
+/** Lower case. */
+export const sha256Hex = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
-function pemToDer(pem: string): Uint8Array {
+/** DER of one certificate in PEM. */
+export function pemToDer(pem: string): Uint8Array {
   const body = pem.replace(/-----(?:BEGIN|END) CERTIFICATE-----/g, '')
   return new Uint8Array(Buffer.from(body, 'base64'))
 }

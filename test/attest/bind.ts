@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import {
+  bindCertificate,
   bindClaims,
   bindLegacyKey,
   bindsKey,
@@ -168,4 +169,9 @@ t.test('a service of 2048 bytes is the longest', async t => {
       want,
     )
   }
+})
+
+t.test('a login quotes SHA-512 of a certificate, all of it', async t => {
+  const der = Uint8Array.of(0x30, 0x03, 1, 2, 3)
+  t.same(Buffer.from(bindCertificate(der)), createHash('sha512').update(der).digest())
 })

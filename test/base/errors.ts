@@ -10,6 +10,8 @@ const faults: [code: FaultCode, blame: Blame, status: number][] = [
   ['upstream-unframed', 'upstream', 502],
   ['quote-unverified', 'platform', 0],
   ['tee-unavailable', 'platform', 0],
+  ['issuer-unavailable', 'platform', 0],
+  ['issuer-refused', 'operator', 0],
   ['environment-invalid', 'operator', 0],
   ['usage', 'operator', 0],
   ['internal', 'bug', 500],

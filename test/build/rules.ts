@@ -54,6 +54,15 @@ const planted: Readonly<Record<string, readonly [bad: readonly Bundle[], good: r
     [text('process.memoryUsage()')],
   ],
   'no netlink, no accounts': [[text('os.networkInterfaces()'), text('os.userInfo().uid')], []],
+  'no memory for others to read': [
+    [
+      text('process.report.writeReport()'),
+      text('v8.writeHeapSnapshot()'),
+      text('socket.on("keylog",f)'),
+      text('socket.enableTrace()'),
+    ],
+    [text('report(heap)')],
+  ],
   'no type of service': [[text('socket.setTypeOfService(8)')], [text('socket.setNoDelay(!0)')]],
   'no sockets in a file system': [
     [text('request({socketPath:a})'), text('connect({path:"/run/a.sock"})'), text('server.listen({ path })')],

@@ -31,19 +31,7 @@ const signer = (entry: object = {}) => ({
 const signed = (signers: object[], from = ['podinfo']) => ({ signed: { from, signers } })
 
 const refused: [name: string, part: object, complaint: string | RegExp][] = [
-  [
-    'client certificates',
-    { inbound: { clients: { mode: 'required' } } },
-    '/inbound/clients/mode: want this version does only "none", got "required"',
-  ],
-  [
-    'clients without their certificates',
-    { inbound: { clients: { allow: [{ spiffeId: 'spiffe://a/b' }] } } },
-    /^\/inbound\/clients\/allow/,
-  ],
-  ['an identity header', { inbound: { identityHeader: 'postern-peer' } }, /^\/inbound\/identityHeader/],
   ['the CA', { identity: { source: 'provision' } }, /^\/identity\/source: .*got "provision"/],
-  ['Vault', { identity: { source: 'vault' } }, /^\/identity\/source: .*got "vault"/],
   ["the CA's address", { identity: { provision: { url: 'https://a', accept: 'b' } } }, /^\/identity\/provision/],
   [
     'a challenge over HTTP/2',

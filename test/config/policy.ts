@@ -163,7 +163,7 @@ const refused: [name: string, bytes: Uint8Array, message: string | RegExp][] = [
   ],
   [
     'several things that this version does not do, all told',
-    bytesOf('{"version":1,"name":"x","upstream":{"mode":"pinned"},"identity":{"source":"vault"}}'),
+    bytesOf('{"version":1,"name":"x","upstream":{"mode":"pinned"},"identity":{"source":"provision"}}'),
     /^policy f: \/identity\/source: .*; \/upstream\/pins: /,
   ],
 ]

@@ -17,7 +17,15 @@ import type { Upstream } from '../../src/engine/h2/upstream.ts'
 import type { FakeClock } from '../support/clock.ts'
 import { plainDialer } from '../support/engine.ts'
 import { Backend, dialWire, type Wire } from '../support/engine-wire.ts'
-import { ask, hear, makeStreamStand, type StreamStand, type StreamStandOptions } from '../support/http2.ts'
+import {
+  ask,
+  hear,
+  introduced,
+  makeStreamStand,
+  type StreamStand,
+  type StreamStandOptions,
+  spoofed,
+} from '../support/http2.ts'
 import { until } from '../support/process.ts'
 import { listen } from '../support/sockets.ts'
 
@@ -237,6 +245,25 @@ t.test('a request of HTTP/1.1 becomes a stream, and keeps its connection', async
   await client.head()
   t.equal(await client.take(5 + 5), '5\r\nhello\r\n')
   t.equal(sessions.length, 1)
+})
+
+t.test('who the client is, the container hears from us alone, whatever the two speak', async t => {
+  const { client, backend } = await toHttp1(t, introduced)
+  void ask(client(), spoofed)
+  const { head } = await (await backend.next()).head()
+  t.same(head.match(/^.*peer.*$/gim), ['postern-peer: id="a"'])
+
+  const peers: string[] = []
+  const serve: Parameters<typeof makeStreamStand>[1] = (stream, _headers, raw) => {
+    peers.push(...[...raw.keys()].filter(i => /peer/.test(raw[i] ?? '')).map(i => `${raw[i]}: ${raw[i + 1]}`))
+    stream.respond({ ':status': 204 }, { endStream: true })
+  }
+  const { wire } = await fromHttp1(t, serve, introduced)
+  const http1 = await wire()
+  const lines = Object.entries(spoofed).map(([name, value]) => `${name}: ${value}\r\n`)
+  http1.send(`GET / HTTP/1.1\r\nHost: app\r\n${lines.join('')}\r\n`)
+  t.match(await http1.head(), { line: 'HTTP/1.1 204 No Content' })
+  t.same(peers, ['postern-peer: id="a"'])
 })
 
 t.test('heads without a body, lengths and resets of a stream mean the same in HTTP/1.1', async t => {

@@ -19,7 +19,7 @@ import {
   u32,
 } from '../support/frames.ts'
 import { makeRig } from '../support/gate.ts'
-import { ask, hear, makeStreamStand, type Serve } from '../support/http2.ts'
+import { ask, hear, introduced, makeStreamStand, type Serve, spoofed } from '../support/http2.ts'
 import { until as untilNamed } from '../support/process.ts'
 import { listen } from '../support/sockets.ts'
 
@@ -94,6 +94,20 @@ t.test('fields, body and trailers pass, each rewritten by the same rules as in H
   const visit = await gate.next()
   t.same(await visit.over(), ['responded 201', 'finished complete 0'])
   t.match([visit.bytesReceived, visit.bytesSent, visit.head.version], [4, 6, '2'])
+})
+
+t.test('who the client is, the container hears from us alone', async t => {
+  const peers: (readonly string[])[] = []
+  const serve: Serve = (stream, _headers, raw) => {
+    peers.push([...raw.keys()].filter(i => /peer/.test(raw[i] ?? '')).map(i => `${raw[i]}: ${raw[i + 1]}`))
+    stream.respond({ ':status': 204 }, { endStream: true })
+  }
+  const known = await makeStreamStand(t, serve, introduced)
+  await ask(known.client(), spoofed)
+  const { identity: _, ...unproved } = introduced
+  const unknown = await makeStreamStand(t, serve, unproved)
+  await ask(unknown.client(), spoofed)
+  t.same(peers, [['postern-peer: id="a"'], []])
 })
 
 t.test('the gate sees a head as HTTP/1.1 would have it', async t => {

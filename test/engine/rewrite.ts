@@ -1,5 +1,12 @@
 import t from 'tap'
-import { firstValue, forwardedShim, requestFields, responseFields, tokens } from '../../src/engine/rewrite.ts'
+import {
+  firstValue,
+  forwardedShim,
+  identityOf,
+  requestFields,
+  responseFields,
+  tokens,
+} from '../../src/engine/rewrite.ts'
 
 /** Header lines as somebody would type them. */
 const raw = (...lines: string[]): string[] =>
@@ -246,4 +253,17 @@ t.test('a field is found by any spelling of its name, the first value counts', a
 
 t.test('tokens are those of all lines, trimmed and in lower case', async t => {
   t.same(tokens(raw('Connection: a, B ,,', 'x: y', 'CONNECTION: c'), 'connection'), ['a', 'b', 'c'])
+})
+
+t.test('who the client is comes last, where it is known and the policy asks', async t => {
+  const from = { address: '192.0.2.7', secure: true, client: { text: 'id="a"', until: 0 } }
+  t.same(identityOf('postern-peer', from), ['postern-peer', 'id="a"'])
+  t.equal(identityOf(undefined, from), undefined)
+  t.equal(identityOf('postern-peer', { address: '192.0.2.7', secure: true }), undefined)
+  const strip = new Set(['postern-peer'])
+  const received = ['Connection', 'Postern-Peer', 'Postern_Peer', 'me', 'postern-peer', 'me']
+  t.same(requestFields(received, { ...rules, strip, identity: ['postern-peer', 'id="a"'] }).slice(-2), [
+    'postern-peer',
+    'id="a"',
+  ])
 })

@@ -8,6 +8,7 @@ import { FakeClock, hour, makeCredential, settle, start } from '../support/ident
 /** A source that delivers what the test pushes. */
 class Pushed implements CertificateSource {
   readonly name = 'pushed'
+  readonly attested = false
   starts = 0
   ended = 0
   failed: (fault: Fault) => void = () => {}
@@ -67,6 +68,7 @@ t.test('empty until the first credential, ready from then on', async t => {
     {
       event: 'credential-installed',
       source: 'pushed',
+      attested: false,
       leafSha256: sha256(credential),
       keyOrigin: 'enclave',
       notBefore: credential.notBefore,
@@ -151,7 +153,12 @@ t.test('it expires by the clock, and comes back with the next credential', async
   await clock.advance(1)
   t.strictSame(phases(), ['ready', 'expired'], 'listeners are told by the clock, without anyone asking')
   t.match(keeper.standing, { phase: 'expired', fault: { message: 'expired at 2026-01-01T05:00:00.000Z' } })
-  t.match(events.at(-1), { event: 'credential-expired', leafSha256: sha256(credential) })
+  t.match(events.at(-1), {
+    event: 'credential-expired',
+    leafSha256: sha256(credential),
+    code: 'credential-invalid',
+    reason: /^expired at /,
+  })
   source.failed(new Fault('tee-unavailable', 'still none'))
   t.equal(keeper.standing.phase, 'expired')
   const waiting = keeper.ready(1000)

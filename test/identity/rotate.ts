@@ -181,3 +181,20 @@ t.test('a process with nothing else to do can exit while a rotation sleeps', asy
   t.equal(run.signal, null)
   t.ok(Date.now() - from < 20_000)
 })
+
+t.test('a short life is asked for again soon, however often it failed', async t => {
+  const clock = new FakeClock()
+  let broken = false
+  const issue = () => (broken ? Promise.reject(new Fault('tee-unavailable', 'none')) : fresh(clock, 60_000))
+  const run = follow(issue, 0, clock)
+  await eventually(() => run.got.length === 1)
+  broken = true
+  await clock.advance(60_000)
+  t.same(
+    run.faults.map(([, retryInMs]) => retryInMs),
+    [1000, 2000, 3000, 3000, 3000, 3000, 3000, 3000],
+    'never later than a twentieth of the life that the last one had',
+  )
+  run.stop.abort()
+  await run.done
+})

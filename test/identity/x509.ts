@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import t from 'tap'
 import { readCertificate } from '../../src/attest/certificate.ts'
-import { generateKey, issue, selfSigned, selfSignedAuthority } from '../../src/identity/x509.ts'
+import { certificateRequest, generateKey, issue, selfSigned, selfSignedAuthority } from '../../src/identity/x509.ts'
 import { dates, makeIntermediate, makeLeaf, makeRoot, start } from '../support/identity.ts'
 
 const legacyOid = '0.6.9.42.840.113741.1337.6'
@@ -194,3 +194,23 @@ t.test('issue() signs with a P-256 key only', async t => {
   })
   t.ok(new X509Certificate(Buffer.from(root.certificate)).ca)
 })
+
+t.test(
+  'a request for a certificate is signed by its own key, and asks for names and extensions',
+  { skip: missing },
+  async t => {
+    const der = await certificateRequest({
+      key: generateKey(),
+      subject: { commonName: 'kn-user-a' },
+      dnsNames: ['kn-user-a'],
+      uris: ['spiffe://c1.example.org/ns/a/svc/b/proxy'],
+      extensions: [{ oid: taggedOid, value: filled(300, 2) }],
+    })
+    const { stdout, stderr, status } = openssl(['req', '-inform', 'DER', '-noout', '-verify', '-text'], der)
+    t.equal(status, 0)
+    t.match(`${stdout}${stderr}`, /self-signature verify OK/i)
+    t.match(stdout, /Subject: CN ?= ?kn-user-a/)
+    t.match(stdout, /DNS:kn-user-a, URI:spiffe:\/\/c1\.example\.org\/ns\/a\/svc\/b\/proxy/)
+    t.match(stdout, '2.23.133.5.4.9')
+  },
+)

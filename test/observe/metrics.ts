@@ -65,6 +65,12 @@ const series: [name: string, act: (metrics: Metrics & Recorder) => void, series:
     'postern_upstream_refused_total',
     ['{rule="mrenclave"} 1', '{rule="debug"} 1'],
   ],
+  [
+    'refused clients',
+    ({ clientRefused }) => clientRefused(['san', 'san', 'chain']),
+    'postern_clients_refused_total',
+    ['{rule="san"} 1', '{rule="chain"} 1'],
+  ],
   ['refused plaintext', ({ plaintextRefused }) => plaintextRefused(), 'postern_plaintext_refused_total', [' 1']],
   [
     'abuse of HTTP/2',

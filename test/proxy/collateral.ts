@@ -27,6 +27,28 @@ t.test('there is a store only where hardware evidence is judged and a source is 
   t.equal(open(attested({})), false)
   t.equal(open(read(demo)), false)
   t.equal(open(read(compatible)), false)
+
+  const accept = 'app'
+  const others = (more: object): Policy =>
+    read(
+      JSON.stringify({
+        version: 1,
+        name: 'mine',
+        upstream: { mode: 'plaintext' },
+        peers: { app: { enclaves: [{ mrenclave: '00'.repeat(32) }] } },
+        collateral: { sources: [{ kind: 'stapled' }] },
+        ...more,
+      }),
+    )
+  t.equal(open(others({})), false)
+  t.equal(open(others({ inbound: { clients: { mode: 'required', allow: [{ accept }] } } })), true)
+  const vault = {
+    url: 'https://vault.example',
+    server: { accept },
+    login: { sgx: { id: 'a' } },
+    pki: { role: 'proxy' },
+  }
+  t.equal(open(others({ identity: { source: 'vault', vault } })), true)
 })
 
 const date = Date.UTC(2026, 0, 31)

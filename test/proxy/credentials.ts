@@ -18,6 +18,7 @@ function handFed() {
   let wake = (): void => {}
   const source: CertificateSource = {
     name: 'test',
+    attested: false,
     async *credentials(signal) {
       while (!signal.aborted) {
         const next = waiting.shift()
@@ -73,7 +74,7 @@ t.test('nothing is shown before the first credential', async t => {
   const { credentials, shown } = await setUp(t)
   t.match((await shown()).leaf, /^(ERR_|ECONN)/)
   t.equal(credentials.current, undefined)
-  t.equal(credentials.expired, false, 'what never was has not ended')
+  t.equal(credentials.expired, undefined, 'what never was has not ended')
   t.equal(credentials.leafSha256s.size, 0)
 })
 
@@ -98,9 +99,9 @@ t.test('an expired credential is shown to nobody, not even to those who have a t
   await eventually(() => credentials.current === credential)
   const { socket } = await shown()
   const [session] = (await once(socket ?? t, 'session')) as [Buffer]
-  t.equal(credentials.expired, false)
+  t.equal(credentials.expired, undefined)
   await clock.advance(hour)
-  t.equal(credentials.expired, true)
+  t.equal(credentials.expired, 'credential-invalid', 'the reason why there is no other')
   t.equal(credentials.current, undefined)
   t.match((await shown()).leaf, /^(ERR_|ECONN)/)
   t.match((await shown({ session })).leaf, /^(ERR_|ECONN)/)
@@ -110,7 +111,7 @@ t.test('an expired credential is shown to nobody, not even to those who have a t
   give(next)
   await eventually(() => credentials.current === next)
   t.equal((await shown()).leaf, sha256(next.chain[0]), 'the next one is shown again')
-  t.equal(credentials.expired, false)
+  t.equal(credentials.expired, undefined)
 })
 
 t.test('a renewal that fails changes nothing', async t => {
@@ -122,4 +123,20 @@ t.test('a renewal that fails changes nothing', async t => {
   give(await makeCredential({}, 'file'))
   t.equal((await shown()).leaf, sha256(good.chain[0]))
   t.equal(credentials.current, good)
+})
+
+t.test('a leaf is forgotten once it is over for everybody', async t => {
+  const { clock, give, credentials } = await setUp(t)
+  const [first, second] = [await makeCredential({ notAfter: start + hour }), await makeCredential()]
+  give(first)
+  await eventually(() => credentials.current === first)
+  give(second)
+  await eventually(() => credentials.current === second)
+  t.equal(credentials.leafSha256s.size, 2)
+  clock.jump(26 * hour)
+  const dates = { notBefore: clock.now(), notAfter: clock.now() + hour }
+  const third = await makeCredential(dates)
+  give(third)
+  await eventually(() => credentials.current === third)
+  t.same([...credentials.leafSha256s], [sha256(second.chain[0]), sha256(third.chain[0])])
 })

@@ -5,7 +5,9 @@ import type { QuoteSource } from '../../src/attest/evidence.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { loadPolicy, type Policy, readPolicy } from '../../src/config/policy.ts'
 import { demoProxy } from '../../src/demo/enclaves.ts'
+import { chainPem } from '../../src/identity/credential.ts'
 import { chooseSource, type IdentityOptions, openTee } from '../../src/proxy/identity.ts'
+import { makeRoot } from '../support/identity.ts'
 import { complaint } from '../support/outcome.ts'
 
 const nowhere = '/nonexistent'
@@ -27,6 +29,9 @@ function options(policy: Policy, more: Partial<IdentityOptions> = {}): IdentityO
     ...more,
   }
 }
+
+/** Nobody is asked for evidence here. */
+const nobody = () => () => ({ accepted: false, reasons: [] }) as const
 
 /** A folder that stands in for /dev/attestation. */
 const dcap = { attestation_type: 'dcap', my_target_info: Buffer.alloc(512, 0xab) }
@@ -83,24 +88,24 @@ t.test('the real TEE', async t => {
 
 t.test('the certificate', async t => {
   t.test('files that are absent leave TLS off', async t => {
-    t.equal(chooseSource(options(shipped('compatible')), undefined), undefined)
+    t.equal(chooseSource(options(shipped('compatible')), undefined, nobody), undefined)
   })
   t.test('one file of two leaves TLS off', async t => {
     const certificateFolder = t.testdir({ 'tls.crt': '' })
-    t.equal(chooseSource(options(shipped('compatible'), { certificateFolder }), undefined), undefined)
+    t.equal(chooseSource(options(shipped('compatible'), { certificateFolder }), undefined, nobody), undefined)
   })
   t.test('both files are a source, whatever is in them', async t => {
     const certificateFolder = t.testdir({ 'tls.crt': '', 'tls.key': '' })
-    t.match(chooseSource(options(shipped('compatible'), { certificateFolder }), undefined), { name: 'files' })
+    t.match(chooseSource(options(shipped('compatible'), { certificateFolder }), undefined, nobody), { name: 'files' })
   })
   t.test('files that cannot be read end the start', async t => {
     const certificateFolder = join(t.testdir({ file: '' }), 'file')
-    t.throws(() => chooseSource(options(shipped('compatible'), { certificateFolder }), undefined), {
+    t.throws(() => chooseSource(options(shipped('compatible'), { certificateFolder }), undefined, nobody), {
       code: 'credential-invalid',
     })
   })
   t.test('without a TEE there is no evidence to show', async t => {
-    t.equal(chooseSource(options(mine()), undefined), undefined)
+    t.equal(chooseSource(options(mine()), undefined, nobody), undefined)
   })
 
   const cases: [name: string, policy: object, names: string][] = [
@@ -114,7 +119,7 @@ t.test('the certificate', async t => {
   for (const [name, more, names] of cases) {
     t.test(`has the names ${name}`, async t => {
       const tee = demoProxy()
-      const source = chooseSource(options(mine({ ...more, identity: { lifetimeSeconds: 600 } })), tee)
+      const source = chooseSource(options(mine({ ...more, identity: { lifetimeSeconds: 600 } })), tee, nobody)
       t.equal(source?.name, 'self-signed')
       const stop = new AbortController()
       for await (const credential of source?.credentials(stop.signal, () => {}) ?? []) {
@@ -127,4 +132,25 @@ t.test('the certificate', async t => {
       stop.abort()
     })
   }
+})
+
+t.test('Vault as the issuer', async t => {
+  const { certificate } = await makeRoot()
+  const vault = {
+    url: 'https://vault.example.org:8200',
+    server: { bundle: chainPem([certificate]) },
+    login: { jwt: { role: 'postern', file: '/nonexistent' } },
+    pki: { role: 'proxy' },
+  }
+  const policy = (more: object = {}): Policy =>
+    mine({ identity: { source: 'vault', allowUnattestedIssuer: true, vault: { ...vault, ...more } } })
+  t.match(await chooseSource(options(policy()), undefined, nobody), { name: 'vault', attested: false })
+  t.test('needs no TEE, unless evidence is asked for', async t => {
+    t.equal(openTee(options(policy())), undefined)
+    t.throws(() => openTee(options(policy({ pki: { role: 'proxy', evidence: true } }))), { code: 'tee-unavailable' })
+    t.throws(() => openTee(options(policy({ login: { sgx: { id: 'a' } } }))), { code: 'tee-unavailable' })
+  })
+  t.test('one that is there tells our measurement', async t => {
+    t.match(openTee(options(policy(), { attestationFolder: t.testdir(dcap) })), { tee: 'sgx' })
+  })
 })

@@ -5,8 +5,16 @@ import t, { type Test } from 'tap'
 import type { Engine } from '../../src/engine/engine.ts'
 import type { Peer } from '../../src/gate/contract.ts'
 import { chainPem } from '../../src/identity/credential.ts'
-import { bind, plainListener, type TlsRules, tls13Ciphers, tlsListener } from '../../src/proxy/listeners.ts'
-import { makeCredential } from '../support/identity.ts'
+import {
+  type Admission,
+  bind,
+  type ClientJudge,
+  plainListener,
+  type TlsRules,
+  tls13Ciphers,
+  tlsListener,
+} from '../../src/proxy/listeners.ts'
+import { FakeClock, hour, makeCredential, settle, start } from '../support/identity.ts'
 import { until } from '../support/process.ts'
 import { exchange, freePort, listen } from '../support/sockets.ts'
 
@@ -104,9 +112,11 @@ t.test('connections beyond the limit are dropped, and a place that is left is ta
 
 const modern: TlsRules = { minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3', ciphers: undefined, curves: undefined }
 
-async function tls(t: Test, rules: TlsRules = modern, show = true) {
+type ByClients = Parameters<typeof tlsListener>[3]
+
+async function tls(t: Test, rules: TlsRules = modern, show = true, clients?: ByClients) {
   const { engine, taken } = taker()
-  const listener = tlsListener(engine, 100, rules)
+  const listener = tlsListener(engine, 100, rules, clients)
   const port = await listen(t, listener.server)
   const { key, chain } = await makeCredential()
   const pem = Buffer.from(key.export({ type: 'pkcs8', format: 'pem' }))
@@ -192,4 +202,78 @@ t.test('no client is asked for a certificate', async t => {
   await until('it is in', () => taken.length === 1)
   const socket = taken[0]?.socket as TLSSocket
   t.same(socket.getPeerCertificate(), {})
+})
+
+t.test('clients that show a certificate', async t => {
+  const { key, chain } = await makeCredential()
+  const own = { key: Buffer.from(key.export({ type: 'pkcs8', format: 'pem' })), cert: chainPem(chain) }
+  const client = { text: 'id="a"', until: start + hour }
+
+  async function judged(t: Test, admit: () => Promise<Admission>) {
+    const clock = new FakeClock()
+    const asked: boolean[] = []
+    const judge: ClientJudge = {
+      admit(socket) {
+        asked.push(socket.getPeerX509Certificate() !== undefined)
+        return admit()
+      },
+    }
+    return { clock, asked, ...(await tls(t, modern, true, { judge, clock })) }
+  }
+
+  t.test('are asked for it, and the engine gets to know what was found', async t => {
+    for (const found of [client, undefined]) {
+      const { handshake, asked, taken } = await judged(t, async () => found)
+      await handshake(own)
+      await until('it is in', () => taken.length === 1)
+      t.same(asked, [true])
+      t.match(taken[0]?.peer, { secure: true, client: found })
+    }
+  })
+  t.test('are not handed over before the verdict, and not at all where it is a refusal', async t => {
+    let decide = (_: Admission): void => {}
+    const { handshake, taken, asked } = await judged(
+      t,
+      () =>
+        new Promise(resolve => {
+          decide = resolve
+        }),
+    )
+    const socket = await handshake(own)
+    if (typeof socket === 'string') throw new Error(socket)
+    socket.write('something')
+    await until('it is asked', () => asked.length === 1)
+    t.equal(taken.length, 0)
+    decide('refused')
+    await until('it is closed', () => socket.destroyed)
+    t.equal(taken.length, 0)
+  })
+  t.test('are not waited for without end, and nobody when the verdict comes too late', async t => {
+    let decide = (_: Admission): void => {}
+    const { handshake, clock, asked, taken } = await judged(
+      t,
+      () =>
+        new Promise(resolve => {
+          decide = resolve
+        }),
+    )
+    const socket = await handshake(own)
+    if (typeof socket === 'string') throw new Error(socket)
+    await until('it is asked', () => asked.length === 1)
+    await clock.advance(10_000)
+    await until('it is closed', () => socket.destroyed)
+    decide(client)
+    await settle()
+    t.equal(taken.length, 0)
+  })
+  t.test('are let go a minute after what they were accepted by has ended', async t => {
+    const { handshake, clock, taken } = await judged(t, async () => client)
+    const socket = await handshake(own)
+    if (typeof socket === 'string') throw new Error(socket)
+    await until('it is in', () => taken.length === 1)
+    await clock.advance(hour + 59_000)
+    t.notOk(taken[0]?.socket.destroyed)
+    await clock.advance(1_000)
+    t.ok(taken[0]?.socket.destroyed)
+  })
 })

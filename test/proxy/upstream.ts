@@ -1,19 +1,20 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import type { PeerJudgement } from '../../src/attest/evidence.ts'
-import { systemClock } from '../../src/base/clock.ts'
+import { type Clock, systemClock } from '../../src/base/clock.ts'
 import { floorClock } from '../../src/base/floor.ts'
 import { compatible, demo } from '../../src/config/policies.ts'
 import { type Policy, readPolicy } from '../../src/config/policy.ts'
 import { demoFunction, demoProxy, demoStranger } from '../../src/demo/enclaves.ts'
 import { demoCredential } from '../../src/demo/function.ts'
 import type { Finding, Judge } from '../../src/engine/dial.ts'
+import { TrustBundle } from '../../src/identity/bundle.ts'
 import type { Credential } from '../../src/identity/credential.ts'
 import { generateKey, type KeyPair, selfSigned } from '../../src/identity/x509.ts'
 import { openCollateral } from '../../src/proxy/collateral.ts'
 import { makeJudge, type UpstreamOptions } from '../../src/proxy/upstream.ts'
 import { realEvidenceMissing, realPath, realPem } from '../support/evidence.ts'
-import { dates, makeIntermediate, makeLeaf, makeRoot, start } from '../support/identity.ts'
+import { dates, FakeClock, makeIntermediate, makeLeaf, makeRoot, start } from '../support/identity.ts'
 
 type Own = UpstreamOptions['own']
 
@@ -34,9 +35,16 @@ const withUpstream = (upstream: object): Policy =>
     }),
   )
 
-function judgeOf(policy: Policy, own: Partial<Own> = {}, time = clock): Judge {
+function judgeOf(policy: Policy, own: Partial<Own> = {}, time: Clock = clock, bundle?: TrustBundle): Judge {
   const collateral = openCollateral(policy, floorClock(time, 0), () => undefined)
-  const judge = makeJudge({ policy, policyDigest, clock: time, own: { ...stranger, ...own }, collateral })
+  const judge = makeJudge({
+    policy,
+    policyDigest,
+    clock: time,
+    own: { ...stranger, ...own },
+    collateral,
+    ...(bundle && { bundle }),
+  })
   if (!judge) throw new Error('this policy judges')
   return judge
 }
@@ -179,6 +187,30 @@ t.test('ca', async t => {
     const short = await makeLeaf(root, { notAfter: start + 5_000 })
     t.match(await judge.judge([short]), { accepted: true, until: start + 5_000 })
   })
+})
+
+t.test('a bundle that is replaced', async t => {
+  const time = new FakeClock()
+  const [first, second] = [await makeRoot('first'), await makeRoot('second')]
+  const bundle = new TrustBundle(time, [first.certificate])
+  const policy = withUpstream({ mode: 'ca', ca: { bundle: pem(first.certificate), san: 'app.example.org' } })
+  const judge = judgeOf(policy, {}, time, bundle)
+  const [old, young] = [await makeLeaf(first), await makeLeaf(second)]
+  const both = async (): Promise<string[]> => [verdict(await judge.judge([old])), verdict(await judge.judge([young]))]
+  const context = judge.secureContext()
+  t.same(await both(), ['accepted', 'chain'])
+  t.equal(judge.secureContext(), context)
+
+  bundle.replace([second.certificate], 1000)
+  const during = judge.secureContext()
+  t.not(during, context, 'OpenSSL is told, which refuses first')
+  t.same(await both(), ['accepted', 'accepted'])
+  t.equal(judge.collateralGeneration(), 0, 'open connections go on')
+
+  time.jump(1000)
+  t.not(judge.secureContext(), during)
+  t.same(await both(), ['chain', 'accepted'])
+  t.equal(judge.collateralGeneration(), 1, 'connections that were judged by what is gone take no more requests')
 })
 
 t.test('pinned', async t => {

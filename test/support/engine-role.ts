@@ -9,6 +9,7 @@ import { policyDigest, readPolicy } from '../../src/config/policy.ts'
 import { readProxyConfig } from '../../src/config/proxy.ts'
 import { demoProxy } from '../../src/demo/enclaves.ts'
 import { makeBytesEngine } from '../../src/engine/bytes.ts'
+import type { MakeEngine } from '../../src/engine/engine.ts'
 import { startProxy } from '../../src/proxy/proxy.ts'
 
 export interface Answer {
@@ -38,6 +39,7 @@ export async function startRole(
   t: Test,
   text: string,
   secure: boolean,
+  makeEngine: MakeEngine = makeBytesEngine,
   probe: object = { tcpSocket: { host: '127.0.0.1' } },
 ): Promise<Role> {
   const environment: Record<string, string> = {
@@ -69,7 +71,7 @@ export async function startRole(
     config: readProxyConfig(name => environment[name], policy),
     policy,
     policyDigest: policyDigest(bytes),
-    makeEngine: makeBytesEngine,
+    makeEngine,
     builtAfter: 0,
     clock: { ...systemClock, monotonic: () => systemClock.monotonic() + moved },
     version: 'test',

@@ -19,7 +19,7 @@ import { makeBytesEngine } from '../../src/engine/bytes.ts'
 import type { Dialer } from '../../src/engine/dial.ts'
 import type { Engine, EngineOptions, MakeEngine } from '../../src/engine/engine.ts'
 import { bothVersions } from '../../src/engine/versions.ts'
-import type { Gate, Order, RequestHead } from '../../src/gate/contract.ts'
+import type { ClientIdentity, Gate, Order, Peer, RequestHead } from '../../src/gate/contract.ts'
 import { FakeClock } from './clock.ts'
 import { plainDialer, RecordingGate } from './engine.ts'
 import { listen } from './sockets.ts'
@@ -31,6 +31,8 @@ export interface StreamStandOptions extends Partial<Omit<EngineOptions, 'clock'>
   readonly gate?: Gate
   readonly order?: (head: RequestHead, n: number) => Order
   readonly secure?: boolean
+  /** Who every client has proved to be. */
+  readonly identity?: ClientIdentity
   readonly clock?: FakeClock
   readonly makeDialer?: (port: number, clock: FakeClock) => Dialer
   /** Settings and limits of the container. */
@@ -68,7 +70,8 @@ export async function makeStreamStand(
   serve: Serve = echo,
   options: StreamStandOptions = {},
 ): Promise<StreamStand> {
-  const { makeEngine = both, gate: otherGate, order, secure = false, makeDialer, container: limits, ...rest } = options
+  const { makeEngine = both, gate: otherGate, order, makeDialer, container: limits, ...more } = options
+  const { secure = false, identity, ...rest } = more
   const clock = options.clock ?? new FakeClock()
   const sessions: ServerHttp2Session[] = []
   const container = createHttp2Server(limits ?? {})
@@ -93,7 +96,7 @@ export async function makeStreamStand(
     ...rest,
     clock,
   })
-  const port = await listen(t, front(engine, secure))
+  const port = await listen(t, front(engine, { address: '192.0.2.7', secure, client: identity }))
   t.teardown(() => engine.destroy())
   const client = (): ClientHttp2Session => {
     const session = connect(`http://127.0.0.1:${port}`)
@@ -104,11 +107,19 @@ export async function makeStreamStand(
   return { engine, gate, clock, port, container, sessions, misbehaviour, client }
 }
 
-function front(engine: Engine, secure: boolean): ReturnType<typeof createServer> {
-  return createServer({ allowHalfOpen: true, noDelay: true }, (socket: Socket) => {
-    engine.accept(socket, { address: '192.0.2.7', secure })
-  })
+function front(engine: Engine, from: Peer): ReturnType<typeof createServer> {
+  return createServer({ allowHalfOpen: true, noDelay: true }, (socket: Socket) => engine.accept(socket, from))
 }
+
+/** A policy that tells the container who calls, and a client that has proved it. */
+export const introduced = {
+  strip: ['postern-peer'],
+  identityHeader: 'postern-peer',
+  identity: { text: 'id="a"', until: Number.POSITIVE_INFINITY },
+} as const
+
+/** What such a client says of itself. */
+export const spoofed = { 'postern-peer': 'id="b"', postern_peer: 'id="c"' } as const
 
 export interface Heard {
   readonly status: number

@@ -43,7 +43,7 @@ export async function startLegs(
   const policy = JSON.parse(readFileSync(policyFile, 'utf8'))
   if (!attested) policy.upstream = { mode: 'plaintext', upgrade: { allow: ['*'] }, allowUnframed: true }
   changes(policy)
-  const role = await startRole(t, JSON.stringify(policy), secure, probe)
+  const role = await startRole(t, JSON.stringify(policy), secure, undefined, probe)
   await stand(t, role.userPort, port, attested)
   return { ...role, port: secure ? role.tlsPort : role.plainPort }
 }

@@ -5,6 +5,7 @@ import { Fault } from '../../base/errors.ts'
 import type { Driver, End, Gate, Reply, Ticket } from '../../gate/contract.ts'
 import type { EngineOptions } from '../engine.ts'
 import { endWithVerdict } from '../expiry.ts'
+import { identityOf } from '../rewrite.ts'
 import { switchHead, switchProblem } from '../switch.ts'
 import type { Asked } from './asked.ts'
 import type { Body } from './framing.ts'
@@ -208,6 +209,7 @@ export class Exchange implements Driver, Asker {
       authority: options.authority,
       targetAuthority: asked.authority,
       honourOriginalHost: options.honourOriginalHost !== false,
+      identity: identityOf(options.identityHeader, asked.from),
       strip,
     })
     this.#upload = new Upload(this.#client, asked.body, upstream.wire, up, this.#ticket, strip)

@@ -108,6 +108,7 @@ export function writeRequestHead(out: Out, head: Head, plan: RequestPlan): void 
   if (forwarded !== undefined) out.text('\r\nForwarded: ').text(forwarded)
   if (trace !== undefined) writeFields(out, trace)
   if (gone.find(field.te) >= 0 && head.tokens(field.te).includes('trailers')) out.text('\r\nTE: trailers')
+  if (plan.identity) writeFields(out, plan.identity)
   if (plan.framing === 'chunked') writeChunked(out, head, gone)
   else if (plan.framing === 'length') out.text(`\r\nContent-Length: ${plan.length}`)
   else if (saysNoBody.has(plan.method)) out.text('\r\nContent-Length: 0')

@@ -4,7 +4,7 @@ import { describe, Fault } from '../../base/errors.ts'
 import type { Pool } from '../bytes/pool.ts'
 import type { Upstream as Http1Upstream } from '../bytes/upstream.ts'
 import type { EngineOptions } from '../engine.ts'
-import type { RequestRules } from '../rewrite.ts'
+import { identityOf, type RequestRules } from '../rewrite.ts'
 import type { Asked } from './asked.ts'
 import type { Call, Reach, TunnelCaller } from './call.ts'
 import type { Discovery } from './discovery.ts'
@@ -72,13 +72,14 @@ export class Reaching implements Reach {
   }
 
   #rules(asked: Asked): RequestRules {
-    const { authority, honourOriginalHost } = this.#options
+    const { authority, honourOriginalHost, identityHeader } = this.#options
     return {
       peer: asked.from.address,
       authority,
       strip: this.#strip,
       targetAuthority: asked.authority,
       honourOriginalHost: honourOriginalHost ?? true,
+      identity: identityOf(identityHeader, asked.from),
     }
   }
 }

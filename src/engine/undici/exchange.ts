@@ -7,7 +7,7 @@ import { Fault } from '../../base/errors.ts'
 import type { Driver, End, Gate, Peer, Reply, Ticket } from '../../gate/contract.ts'
 import type { EngineOptions } from '../engine.ts'
 import { endWithVerdict } from '../expiry.ts'
-import { firstValue, requestFields, responseFields } from '../rewrite.ts'
+import { firstValue, identityOf, requestFields, responseFields } from '../rewrite.ts'
 import { sniffContentType } from '../sniff.ts'
 import { reasonPhrase } from '../status.ts'
 import { headText, switchHead, switchProblem } from '../switch.ts'
@@ -226,6 +226,7 @@ export class Exchange implements Driver, Handler {
       strip,
       targetAuthority: asked.parsed?.authority,
       honourOriginalHost: options.honourOriginalHost ?? true,
+      identity: identityOf(options.identityHeader, asked.from),
     })
     this.#lane = lanes.take(fresh)
     this.#lane.dispatch(

@@ -45,6 +45,7 @@ export function files(options: FilesOptions): CertificateSource {
   const { folder, clock, intervalMs = 60_000 } = options
   return {
     name: 'files',
+    attested: false,
     async *credentials(signal, failed) {
       let installed = ''
       let told = ''
@@ -67,6 +68,16 @@ export function files(options: FilesOptions): CertificateSource {
       }
     },
   }
+}
+
+/**
+ * The pair of the moment, for whoever shows it to somebody else than our clients.
+ * @throws Fault 'credential-invalid'
+ */
+export function readCredential(folder: string, at: number): Credential {
+  const { credential } = look(folder, at, '')
+  if (credential === undefined) throw new Fault('internal', `${folder}: read, and yet not there`)
+  return credential
 }
 
 /** Reads and checks the pair; no credential where the content is the installed one's. */
@@ -113,10 +124,11 @@ function readPair(folder: string): Pair {
 }
 
 /**
- * The whole file, at most 64 KiB of it: more is refused rather than cut. Read at once, since the mount is memory: the
- * asynchronous way would start threads for two small files a minute, and costs an enclave an exit for each hop.
+ * The whole file, at most 64 KiB of it: more is refused rather than cut. Errors of the file system go through. Read at
+ * once, since the mount is memory: the asynchronous way would start threads for two small files a minute, and costs an
+ * enclave an exit for each hop.
  */
-function readBounded(path: string): Buffer {
+export function readBounded(path: string): Buffer {
   const buffer = Buffer.alloc(maxFileBytes + 1)
   const file = openSync(path, 'r')
   let length = 0

@@ -192,6 +192,7 @@ const rules = fc.record({
   strip: fc.oneof(fc.constant(noStrip), stripped),
   honourOriginalHost: fc.boolean(),
   targetAuthority: fc.constantFrom(undefined, 'target.example'),
+  identity: fc.constantFrom(undefined, ['postern-peer', 'id="a"'] as const),
 })
 
 t.test('the fields are those of the rules over field lists, whatever came', async () => {
