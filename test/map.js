@@ -41,6 +41,11 @@ const special = {
     ].map(name => `src/engine/h2/${name}.ts`),
     'src/engine/h2/window.ts',
   ],
+  'test/engine/extended-connect.ts': [
+    ...['answer', 'asked', 'connection', 'exchange', 'fields', 'http1-call', 'reach', 'tunnel-call'].map(
+      name => `src/engine/h2/${name}.ts`,
+    ),
+  ],
   'test/engine/corpus.ts': [],
   'test/engine/peers.ts': [],
   'test/engine/abuse.ts': [],

@@ -55,7 +55,7 @@ export function unimplemented(document: PolicyDocument): Complaint[] {
 
 /** Keys that do not go together, where no other function looks at them. */
 export function contradictions(document: PolicyDocument): Complaint[] {
-  const { name, identity, upstream, observe, dangerSyntheticRoot } = document
+  const { name, inbound, identity, upstream, observe, dangerSyntheticRoot } = document
   const complaints: Complaint[] = []
   if (dangerSyntheticRoot !== undefined && name !== 'demo') {
     complaints.push({ path: '/dangerSyntheticRoot', want: 'nothing, as the policy is not named demo', got: 'a root' })
@@ -87,6 +87,11 @@ export function contradictions(document: PolicyDocument): Complaint[] {
   }
   if (upstream.upgrade.allow.includes('*') && upstream.upgrade.allow.length > 1) {
     complaints.push({ path: '/upstream/upgrade/allow', want: '"*" alone', got: show(upstream.upgrade.allow) })
+  }
+  if (inbound.http2.extendedConnect && (upstream.upgrade.allow.length === 0 || upstream.protocol === 'h2')) {
+    const why =
+      upstream.protocol === 'h2' ? 'a tunnel needs a container of HTTP/1.1' : '/upstream/upgrade/allow is empty'
+    complaints.push({ path: '/inbound/http2/extendedConnect', want: `false, as ${why}`, got: 'true' })
   }
   if (observe.allow.includes('*') && observe.allow.length > 1) {
     complaints.push({ path: '/observe/allow', want: '"*" alone', got: show(observe.allow) })

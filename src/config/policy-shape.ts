@@ -151,6 +151,15 @@ const inbound = object({
     }),
     {},
   ),
+  http2: defaulted(
+    object({
+      extendedConnect: described(
+        'Whether clients of HTTP/2 may open WebSockets and other tunnels of upstream.upgrade.allow (RFC 8441).',
+        defaulted(flag, false),
+      ),
+    }),
+    {},
+  ),
   identityHeader: described('Header that tells the container who calls.', defaulted(nullable(fieldName), null)),
   strip: described(
     'Request headers that are removed before the container sees them.',

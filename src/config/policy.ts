@@ -41,6 +41,8 @@ export interface Policy {
   readonly maxConcurrency: number | undefined
   readonly inbound: {
     readonly plaintext: 'probes-only' | 'serve'
+    /** Whether clients of HTTP/2 may open tunnels (RFC 8441). */
+    readonly extendedConnect: boolean
     /** Lower-case header names. */
     readonly strip: readonly string[]
     /** Undefined where no client is asked for a certificate. */
@@ -240,6 +242,7 @@ function build(
     maxConcurrency: document.limits.concurrency ?? undefined,
     inbound: {
       plaintext: inbound.plaintext,
+      extendedConnect: inbound.http2.extendedConnect,
       strip: inbound.strip,
       clients: clientsOf(inbound.clients),
       identityHeader: inbound.identityHeader ?? undefined,

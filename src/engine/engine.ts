@@ -37,6 +37,8 @@ export interface EngineOptions {
    * right answer proves that the container speaks websocket and not something that merely says 101.
    */
   readonly lenientWebSocket?: boolean
+  /** Whether clients of HTTP/2 may open tunnels (RFC 8441); absent: no, as in Go. */
+  readonly extendedConnect?: boolean
   /** Whether K-Original-Host becomes the Host; absent: yes, as in Knative. */
   readonly honourOriginalHost?: boolean
   /** Request fields that are removed besides the hop-by-hop ones, lower case. */

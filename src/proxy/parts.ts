@@ -279,6 +279,7 @@ function engineOptions(
     authority: `${containerHost}:${config.ports.user}`,
     upgrades: token => anyToken || upgrades.includes(token),
     lenientWebSocket: anyToken,
+    extendedConnect: policy.inbound.extendedConnect,
     // Anybody can send it; where the policy knows our hosts, it was one of them or the request has been refused.
     honourOriginalHost: !dialer.verified || policy.hosts.length > 0,
     // Whoever writes our own field is not us.

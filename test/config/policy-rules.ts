@@ -36,6 +36,22 @@ const refused: [name: string, part: object, complaint: string | RegExp][] = [
     { upstream: { ...attested, freshness: 'challenge', protocol: 'h2' }, ...peers({}) },
     /^\/upstream\/protocol: want "http\/1\.1" or "auto"/,
   ],
+  [
+    'tunnels over HTTP/2 where there are none',
+    {
+      inbound: { http2: { extendedConnect: true } },
+      upstream: { mode: 'plaintext', upgrade: { allow: [] } },
+    },
+    '/inbound/http2/extendedConnect: want false, as /upstream/upgrade/allow is empty, got true',
+  ],
+  [
+    'tunnels to a container of HTTP/2 alone',
+    {
+      inbound: { http2: { extendedConnect: true } },
+      upstream: { mode: 'plaintext', protocol: 'h2', upgrade: { allow: ['websocket'] } },
+    },
+    '/inbound/http2/extendedConnect: want false, as a tunnel needs a container of HTTP/1.1, got true',
+  ],
   ['ALPN', { upstream: { mode: 'plaintext', protocol: 'auto' } }, /^\/upstream\/protocol/],
   [
     'collateral for synthetic evidence',

@@ -113,6 +113,35 @@ for (const { name, send, goodbye } of floods) {
   })
 }
 
+/** Far more than a request takes, and far less than anybody waits for. */
+const seconds = 10
+
+t.test('a connection that stands is answered within seconds, whatever goes on beside it', async t => {
+  const stand = await makeStreamStand(t)
+  const session = stand.client()
+  await ask(session)
+  let over = false
+  const abuse = async (): Promise<void> => {
+    for (const { send } of [...floods, ...floods]) {
+      const wire = framedClient(t, stand.port)
+      send(wire)
+      await delay(50)
+      wire.socket.destroy()
+    }
+    over = true
+  }
+  const going = abuse()
+  let slowest = 0
+  while (!over) {
+    const began = performance.now()
+    if ((await ask(session)).status !== 200) t.fail('a neighbour is not served')
+    slowest = Math.max(slowest, performance.now() - began)
+  }
+  await going
+  t.ok(stand.gate.visits.length > floods.length, `${stand.gate.visits.length} requests meanwhile`)
+  t.ok(slowest < seconds * 1_000, `the slowest took ${Math.round(slowest)} ms`)
+})
+
 const malformed: readonly (readonly [name: string, fields: Parameters<typeof block>[0]])[] = [
   ['no method', { ':scheme': 'http', ':path': '/', ':authority': 'a' }],
   ['no path', { ':method': 'GET', ':scheme': 'http', ':authority': 'a' }],

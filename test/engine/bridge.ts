@@ -10,7 +10,7 @@ import type { Dialer, Protocol } from '../../src/engine/dial.ts'
 import type { EngineOptions } from '../../src/engine/engine.ts'
 import { Asked } from '../../src/engine/h2/asked.ts'
 import { BridgeWire } from '../../src/engine/h2/bridge-wire.ts'
-import type { Caller } from '../../src/engine/h2/call.ts'
+import type { TunnelCaller } from '../../src/engine/h2/call.ts'
 import type { Discovery } from '../../src/engine/h2/discovery.ts'
 import { Reaching } from '../../src/engine/h2/reach.ts'
 import type { Upstream } from '../../src/engine/h2/upstream.ts'
@@ -124,9 +124,9 @@ t.test('what HTTP/1.1 would read in another way is not sent there, whoever let i
     const discovery = { spoken: 'http/1.1' } as unknown as Discovery
     const options = { authority: 'a', strip: [], allowUnframed: false } as unknown as EngineOptions
     const raw = [':method', method, ':scheme', 'http', ':path', target, ':authority', 'a', ...fields]
-    const asked = new Asked(raw, { address: '192.0.2.7', secure: true }, true)
+    const asked = new Asked(raw, { address: '192.0.2.7', secure: true }, true, () => false)
     let outcome: unknown
-    const caller = { opened: (call: unknown) => (outcome = call) } as unknown as Caller
+    const caller = { opened: (call: unknown) => (outcome = call) } as unknown as TunnelCaller
     new Reaching(options, discovery, pool).call(asked, caller)
     t.match(outcome, { code: 'request-malformed' }, name)
     t.equal(destroyed, 1)

@@ -1,6 +1,7 @@
 // gRPC as its own library speaks it (@grpc/grpc-js at both ends), over every combination of legs. The cases are those of
 // gRPC's interoperability tests (grpc/grpc doc/interop-test-descriptions.md), on messages of plain bytes.
 
+import { readFileSync } from 'node:fs'
 import {
   Client,
   credentials,
@@ -17,8 +18,14 @@ import {
   status,
 } from '@grpc/grpc-js'
 import t, { type Test } from 'tap'
-import { allLegs, type Legs, startLegs } from '../support/legs.ts'
+import { systemClock } from '../../src/base/clock.ts'
+import { readPolicy } from '../../src/config/policy.ts'
+import { makeDialer } from '../../src/engine/dial.ts'
+import { probeGrpc } from '../../src/health/grpc.ts'
+import { makeJudge } from '../../src/proxy/upstream.ts'
+import { allLegs, type Legs, policyFile, stand, startLegs } from '../support/legs.ts'
 import { until } from '../support/process.ts'
+import { freePort } from '../support/sockets.ts'
 
 type Bytes = MethodDefinition<Buffer, Buffer>
 
@@ -51,6 +58,16 @@ interface Seen {
   readonly cancelled: string[]
   active: number
   most: number
+}
+
+/** @returns its port */
+async function listen(t: Test, server: Server): Promise<number> {
+  t.teardown(() => server.forceShutdown())
+  return new Promise((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) =>
+      error ? reject(error) : resolve(port),
+    )
+  })
 }
 
 async function startContainer(t: Test): Promise<{ port: number; seen: Seen }> {
@@ -100,13 +117,7 @@ async function startContainer(t: Test): Promise<{ port: number; seen: Seen }> {
       call.on('cancelled', () => seen.cancelled.push('never'))
     },
   })
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, at) =>
-      error ? reject(error) : resolve(at),
-    )
-  })
-  t.teardown(() => server.forceShutdown())
-  return { port, seen }
+  return { port: await listen(t, server), seen }
 }
 
 function withHeader(name: string, value: string): Metadata {
@@ -261,3 +272,64 @@ for (const legs of allLegs) {
     })
   })
 }
+
+const check = { ...method('Check', false, false), path: '/grpc.health.v1.Health/Check' }
+/** As HealthCheckRequest. */
+const named = '\n\x03svc'
+/** Messages of grpc.health.v1.HealthCheckResponse. */
+const answers = { serving: Buffer.of(8, 1), notServing: Buffer.of(8, 2) }
+
+/** gRPC's own health service. */
+async function startHealth(t: Test) {
+  const health = { answer: answers.notServing, asked: [] as string[], port: 0 }
+  const server = new Server()
+  server.addService(
+    { check },
+    {
+      check(call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) {
+        health.asked.push(call.request.toString('latin1'))
+        done(null, health.answer)
+      },
+    },
+  )
+  health.port = await listen(t, server)
+  return health
+}
+
+t.test('the readiness probe that Knative declares asks the health service', async t => {
+  const health = await startHealth(t)
+  const [legs] = allLegs as [Legs]
+  const role = await startLegs(t, legs, health.port, undefined, { grpc: { service: 'svc' } })
+  t.equal((await role.probe()).status, 503, 'not while it says so')
+  health.answer = answers.serving
+  await until('it is ready', async () => (await role.probe()).status === 200)
+  t.equal(health.asked[0], named, 'the service is named')
+  health.answer = answers.notServing
+  t.equal((await role.probe()).status, 503, 'and no longer')
+})
+
+t.test('the health service of an attested container is asked once its evidence is accepted, and no other', async t => {
+  const health = await startHealth(t)
+  const port = await freePort()
+  await stand(t, port, health.port, true)
+  const probe = (mrenclave?: string): ReturnType<typeof probeGrpc> => {
+    const document = JSON.parse(readFileSync(policyFile, 'utf8'))
+    document.upstream.clientCertificate = false
+    if (mrenclave) document.peers.app.enclaves = [{ mrenclave }]
+    const policy = readPolicy(new TextEncoder().encode(JSON.stringify(document)), 'test')
+    const own = { mrenclave: undefined, leafSha256s: new Set<string>(), credential: () => undefined }
+    const judge = makeJudge({ policy, policyDigest: '', clock: systemClock, own, collateral: undefined })
+    const dialer = makeDialer({ host: '127.0.0.1', port, clock: systemClock, judge, refused() {} })
+    return probeGrpc({ kind: 'grpc', port, service: 'svc' }, 20_000, {
+      clock: systemClock,
+      verified: dialer.verified,
+      dial: (_host, _port, offer) => done => dialer.dial(done, { offer }),
+    })
+  }
+  t.match(await probe(), /NOT_SERVING/)
+  health.answer = answers.serving
+  t.equal(await probe(), undefined, 'it serves')
+  t.same(health.asked, [named, named])
+  t.type(await probe('00'.repeat(32)), 'string', 'another enclave is not ready, whatever it would say')
+  t.equal(health.asked.length, 2, 'and is not asked')
+})

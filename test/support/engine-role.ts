@@ -34,18 +34,18 @@ export interface Role {
 const names = ['QUEUE_SERVING_PORT', 'QUEUE_SERVING_TLS_PORT', 'USER_PORT', 'POSTERN_ADMIN_PORT']
 const more = ['POSTERN_AUTOSCALER_PORT', 'POSTERN_METRICS_PORT']
 
-/** Starts the role under a policy's text until the test is over. */
+/** Starts the role under a policy's text until the test is over. @param probe of the container, as Knative declares it */
 export async function startRole(
   t: Test,
   text: string,
   secure: boolean,
   makeEngine: MakeEngine = makeBytesEngine,
+  probe: object = { tcpSocket: { host: '127.0.0.1' } },
 ): Promise<Role> {
   const environment: Record<string, string> = {
     CONTAINER_CONCURRENCY: '0',
     REVISION_TIMEOUT_SECONDS: '30',
-    SERVING_READINESS_PROBE:
-      '{"tcpSocket":{"host":"127.0.0.1"},"successThreshold":1,"periodSeconds":1,"timeoutSeconds":5}',
+    SERVING_READINESS_PROBE: JSON.stringify({ ...probe, successThreshold: 1, periodSeconds: 1, timeoutSeconds: 5 }),
     SERVING_LOGGING_CONFIG: '',
     SERVING_LOGGING_LEVEL: 'info',
     SERVING_NAMESPACE: 'default',

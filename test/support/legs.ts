@@ -11,7 +11,8 @@ import { demoCredential } from '../../src/demo/function.ts'
 import { withKeyPem } from '../../src/identity/credential.ts'
 import { type Role, startRole } from './engine-role.ts'
 
-const policyFile = fileURLToPath(new URL('attested-serve.json', import.meta.url))
+/** What accepts the attested container. */
+export const policyFile = fileURLToPath(new URL('attested-serve.json', import.meta.url))
 
 export interface Legs {
   readonly name: string
@@ -27,23 +28,28 @@ export const allLegs: readonly Legs[] = [
   { name: 'TLS, attested container', secure: true, attested: true },
 ]
 
-/** The role with these legs; the container is whoever listens on `port`. @param changes to the policy's document */
+/**
+ * The role with these legs; the container is whoever listens on `port`.
+ * @param changes to the policy's document
+ * @param probe as startRole()
+ */
 export async function startLegs(
   t: Test,
   { attested, secure }: Legs,
   port: number,
   changes: (policy: ReturnType<typeof JSON.parse>) => void = () => {},
+  probe?: object,
 ): Promise<Role & { readonly port: number }> {
   const policy = JSON.parse(readFileSync(policyFile, 'utf8'))
   if (!attested) policy.upstream = { mode: 'plaintext', upgrade: { allow: ['*'] }, allowUnframed: true }
   changes(policy)
-  const role = await startRole(t, JSON.stringify(policy), secure)
+  const role = await startRole(t, JSON.stringify(policy), secure, undefined, probe)
   await stand(t, role.userPort, port, attested)
   return { ...role, port: secure ? role.tlsPort : role.plainPort }
 }
 
 /** In the container's place: hands everything on, TLS ended where there is any. */
-async function stand(t: Test, at: number, behind: number, attested: boolean): Promise<void> {
+export async function stand(t: Test, at: number, behind: number, attested: boolean): Promise<void> {
   const open = new Set<Socket>()
   const pass = (socket: Socket): void => {
     const to = connect({ port: behind, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })

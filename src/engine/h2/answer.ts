@@ -4,7 +4,7 @@
 import type { ServerHttp2Stream } from 'node:http2'
 import { firstValue, responseFields } from '../rewrite.ts'
 import { sniffContentType } from '../sniff.ts'
-import { answerFields, fieldMap } from './fields.ts'
+import { answerFields, fieldMap, tunnelFields } from './fields.ts'
 
 /** What may wait together with the head. */
 const maxHeld = 64 * 1024
@@ -39,6 +39,13 @@ export class Answer {
       firstValue(fields, 'content-type') === undefined && firstValue(fields, 'content-encoding') === undefined
     // Where the first bytes name the type, and are sure to come, they are waited for.
     if (!this.#sniff || firstValue(fields, 'content-length') === undefined) setImmediate(release, this)
+  }
+
+  /** The stream is a tunnel from now on; what it carries is nobody's body. @param received the fields of the container's 101 */
+  open(received: readonly string[]): void {
+    this.#status = 200
+    this.#head = tunnelFields(received)
+    this.#respond(false, false)
   }
 
   /** @returns false where no more should come before the stream has drained */

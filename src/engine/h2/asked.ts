@@ -5,6 +5,7 @@
 import { malformed, parseTarget, validHost } from '../../base/target.ts'
 import type { Peer, RequestHead } from '../../gate/contract.ts'
 import { firstValue, values } from '../rewrite.ts'
+import { tunnelToken } from '../switch.ts'
 import { withoutPseudo } from './fields.ts'
 
 /** May be sent twice (RFC 9110 §9.2.2), where it has no body. */
@@ -15,17 +16,20 @@ export class Asked implements RequestHead {
   readonly target: string
   readonly version = '2'
   readonly from: Peer
-  /** A stream is never more than one request: tunnels over streams (RFC 8441) are not offered, as in Go. */
-  readonly upgrade = false
+  /** What a CONNECT with `:protocol` (RFC 8441) wants a tunnel for, where it may have one, lower case. */
+  readonly token: string | undefined
   /** Name, value, name, value, … without pseudo-fields. */
   readonly fields: readonly string[]
   /** Undefined where neither `:authority` nor Host names one. */
   readonly authority: string | undefined
   readonly hasBody: boolean
+  /** True where the stream's first fields are its last. */
+  readonly whole: boolean
 
-  /** @param raw as received: pseudo-fields first @param whole true where the stream's first fields are its last */
-  constructor(raw: readonly string[], from: Peer, whole: boolean) {
+  /** @param raw as received: pseudo-fields first @param tunnels may a tunnel be opened for this token? */
+  constructor(raw: readonly string[], from: Peer, whole: boolean, tunnels: (token: string) => boolean) {
     let method = ''
+    let protocol: string | undefined
     let target = ''
     let authority: string | undefined
     for (let i = 0; raw[i]?.startsWith(':'); i += 2) {
@@ -33,18 +37,28 @@ export class Asked implements RequestHead {
       if (raw[i] === ':method') method = value
       else if (raw[i] === ':path') target = value
       else if (raw[i] === ':authority') authority = value
+      else if (raw[i] === ':protocol') protocol = value.toLowerCase()
     }
-    this.method = method
     this.target = target
     this.from = from
     this.fields = withoutPseudo(raw)
     this.authority = authority ?? firstValue(this.fields, 'host')
-    this.hasBody = !whole
+    this.whole = whole
+    // What has a length, or has ended, is no tunnel.
+    const open = protocol !== undefined && !whole && firstValue(this.fields, 'content-length') === undefined
+    this.token = open ? tunnelToken([protocol ?? ''], tunnels) : undefined
+    this.method = this.token === undefined ? method : 'GET'
+    this.hasBody = !whole && this.token === undefined
   }
 
-  /** As HTTP/1.1 would have it: the authority is the Host, and a body without a length is chunked. */
+  get upgrade(): boolean {
+    return this.token !== undefined
+  }
+
+  /** As HTTP/1.1 would have it: the authority is the Host, a body without a length is chunked, a tunnel is an Upgrade. */
   header(lowerName: string): string | undefined {
     if (lowerName === 'host') return this.authority
+    if (lowerName === 'upgrade') return this.token
     if (lowerName === 'transfer-encoding') {
       return this.hasBody && firstValue(this.fields, 'content-length') === undefined ? 'chunked' : undefined
     }

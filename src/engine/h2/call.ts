@@ -1,12 +1,13 @@
 // The container's side of one request, whatever it speaks: an exchange sends through a Call and hears as a Caller.
 
 import type { Fault } from '../../base/errors.ts'
+import type { Verdict } from '../../gate/contract.ts'
 import type { Asked } from './asked.ts'
 
 /** How a request gets to the container. */
 export interface Reach {
   /** Opens a call; the caller is told opened(), now or later. The returned function gives up before that. */
-  call(asked: Asked, caller: Caller): () => void
+  call(asked: Asked, caller: TunnelCaller): () => void
 }
 
 /**
@@ -31,6 +32,12 @@ export interface Caller {
   broken(fault: Fault, why: Why): void
   /** The container takes more again. */
   drained(): void
+}
+
+/** Who may ask for a tunnel. */
+export interface TunnelCaller extends Caller {
+  /** The container has switched to what the request asked for: from now on `call` is its side, and data() what it says. */
+  switched(call: Call, fields: readonly string[], verdict: Verdict): void
 }
 
 export interface Call {

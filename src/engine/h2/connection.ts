@@ -45,6 +45,8 @@ export class Connection implements Front {
   readonly #from: Peer
   readonly #gone: (connection: Connection) => void
   readonly #exchanges = new Set<Exchange>()
+  readonly #mayTunnel: (token: string) => boolean
+  #tunnels = 0
   /** Streams whose exchange is over and whose client has not taken everything, and since when. */
   readonly #untaken = new Map<ServerHttp2Stream, number>()
   #fresh = true
@@ -57,14 +59,17 @@ export class Connection implements Front {
     this.#from = from
     this.#shared = shared
     this.#gone = gone
-    const { clock, plaintext } = shared.options
+    const { clock, plaintext, extendedConnect = false, upgrades } = shared.options
     this.#since = clock.monotonic()
     this.#resetsAt = this.#since
     const few = plaintext === 'probes-only' && !from.secure
+    const enableConnectProtocol = extendedConnect && !few
+    this.#mayTunnel = enableConnectProtocol ? upgrades : () => false
     this.#session = performServerHandshake(socket, {
       settings: {
         ...announced,
         ...(few ? { maxConcurrentStreams: probeStreams } : {}),
+        ...(enableConnectProtocol ? { enableConnectProtocol } : {}),
       },
       maxHeaderListPairs: maxFields,
       streamResetBurst: resets.burst * 2,
@@ -80,20 +85,27 @@ export class Connection implements Front {
     process.nextTick(() => socket.resume())
   }
 
+  /** True while a request is under way that is no tunnel. */
   get busy(): boolean {
-    return this.#exchanges.size > 0
+    return this.#exchanges.size > this.#tunnels
   }
 
   #open(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {
     this.#fresh = false
-    const asked = new Asked(raw, this.#from, (flags & NGHTTP2_FLAG_END_STREAM) !== 0)
+    const asked = new Asked(raw, this.#from, (flags & NGHTTP2_FLAG_END_STREAM) !== 0, this.#mayTunnel)
     const exchange = new Exchange(this.#shared, this, stream, asked)
     this.#exchanges.add(exchange)
     exchange.begin()
   }
 
+  tunnelled(): void {
+    this.#tunnels++
+    this.#shared.changed()
+  }
+
   over(exchange: Exchange, stream: ServerHttp2Stream): void {
     this.#exchanges.delete(exchange)
+    if (exchange.tunnel) this.#tunnels--
     this.#since = this.#shared.options.clock.monotonic()
     if (!stream.destroyed) this.#untaken.set(stream, this.#since)
     this.#shared.changed()
@@ -119,7 +131,7 @@ export class Connection implements Front {
       this.#untaken.delete(stream)
       stream.close(NGHTTP2_ENHANCE_YOUR_CALM)
     }
-    if (this.busy || this.#untaken.size > 0) return false
+    if (this.#exchanges.size > 0 || this.#untaken.size > 0) return false
     const quiet = now - this.#since
     return this.#fresh ? quiet > limits.headMs : idleMs > 0 && quiet > idleMs
   }

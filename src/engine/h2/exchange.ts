@@ -3,16 +3,17 @@
 
 import { constants, type ServerHttp2Stream } from 'node:http2'
 import { Fault } from '../../base/errors.ts'
-import type { Driver, End, Gate, Reply, Ticket } from '../../gate/contract.ts'
+import type { Driver, End, Gate, Reply, Ticket, Verdict } from '../../gate/contract.ts'
 import type { EngineOptions } from '../engine.ts'
+import { endWithVerdict } from '../expiry.ts'
 import { responseFields } from '../rewrite.ts'
 import { Answer } from './answer.ts'
 import type { Asked } from './asked.ts'
-import type { Call, Caller, Reach, Why } from './call.ts'
+import type { Call, Reach, TunnelCaller, Why } from './call.ts'
 import { fieldMap, requestTrailers, withoutPseudo } from './fields.ts'
 import type { Window } from './window.ts'
 
-const { NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants
+const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants
 
 /** What all exchanges of an engine share. */
 export interface Shared {
@@ -29,6 +30,8 @@ export interface Front {
   readonly window: Window
   /** The client broke the stream off before it was answered. */
   reset(): void
+  /** An exchange has become a tunnel; in front of over(). */
+  tunnelled(): void
   /** No new stream may be opened. */
   leave(): void
   over(exchange: Exchange, stream: ServerHttp2Stream): void
@@ -50,12 +53,14 @@ const inviteMs = 1_000
 const exchangeOf = Symbol('exchange')
 type Owned = ServerHttp2Stream & { [exchangeOf]: Exchange }
 
-export class Exchange implements Driver, Caller {
+export class Exchange implements Driver, TunnelCaller {
   readonly #shared: Shared
   readonly #front: Front
   readonly #stream: ServerHttp2Stream
   readonly #asked: Asked
   readonly #answer: Answer
+  /** True from the container's switch on. */
+  tunnel = false
   #ticket: Ticket | undefined
   #state: State = 'waiting'
   #end: End = 'complete'
@@ -78,7 +83,7 @@ export class Exchange implements Driver, Caller {
     this.#stream = stream
     this.#asked = asked
     this.#answer = new Answer(stream)
-    this.#whole = !asked.hasBody
+    this.#whole = asked.whole
     ;(stream as Owned)[exchangeOf] = this
     stream
       .on('aborted', onGone as () => void)
@@ -237,6 +242,20 @@ export class Exchange implements Driver, Caller {
     this.#answer.begin(status, fields, this.#asked.method === 'HEAD', last)
   }
 
+  switched(call: Call, fields: readonly string[], verdict: Verdict): void {
+    this.#call = call
+    this.#state = 'relaying'
+    this.tunnel = true
+    this.#ticket?.responded(101)
+    this.#stopTimer = endWithVerdict(this.#shared.options, verdict, () => this.cut())
+    this.#stream
+      .on('drain', onDrain as () => void)
+      .on('data', onData as () => void)
+      .on('end', onEnd as () => void)
+    this.#answer.open(fields)
+    this.#front.tunnelled()
+  }
+
   data(chunk: Buffer): void {
     if (this.#state !== 'relaying') return
     const more = this.#answer.data(chunk)
@@ -264,6 +283,10 @@ export class Exchange implements Driver, Caller {
 
   broken(fault: Fault, why: Why): void {
     this.#call = undefined
+    if (this.tunnel) {
+      this.#break('complete')
+      return
+    }
     const again = this.#state === 'calling' ? this.#againAfter(why) : undefined
     if (again === undefined) {
       this.#fail(fault)
@@ -301,9 +324,9 @@ export class Exchange implements Driver, Caller {
     this.#finish(this.#end)
   }
 
-  /** So that the client cannot take what it has for a whole response. */
+  /** So that the client cannot take what it has for a whole response. Of a tunnel it is what a reset is (RFC 8441 §5). */
   #break(end: End): void {
-    this.#finish(end, NGHTTP2_INTERNAL_ERROR)
+    this.#finish(end, this.tunnel ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR)
   }
 
   #stopClock(): void {

@@ -54,6 +54,11 @@ export function answerFields(received: readonly string[], status: number): strin
   return without(fields, 'content-length')
 }
 
+/** The fields of a switch as the client of a stream gets them: what proves it is between us and the container. */
+export function tunnelFields(received: readonly string[]): string[] {
+  return ['content-length', 'sec-websocket-accept', unsendable].reduce(without, responseFields(received))
+}
+
 function without(fields: string[], lowerName: string): string[] {
   if (firstValue(fields, lowerName) === undefined) return fields
   const kept: string[] = []

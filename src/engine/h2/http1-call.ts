@@ -7,8 +7,10 @@ import type { Head } from '../bytes/head.ts'
 import type { Pool } from '../bytes/pool.ts'
 import type { Asker, Upstream } from '../bytes/upstream.ts'
 import { firstValue, type RequestRules, requestFields, values } from '../rewrite.ts'
+import { switchProblem } from '../switch.ts'
 import type { Asked } from './asked.ts'
-import type { Call, Caller } from './call.ts'
+import type { Call, TunnelCaller } from './call.ts'
+import { TunnelCall } from './tunnel-call.ts'
 
 /** Methods whose lack of a body is said in so many words, as Go's client does. */
 const saysNoBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH'])
@@ -17,10 +19,14 @@ const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const target = /^[\x21-\x7e\x80-\xff]+$/
 const value = /^[\t\x20-\x7e\x80-\xff]*$/
 
-/** The head in one piece, its empty line included. @throws Fault 'request-malformed' for what could be read in two ways */
-export function headText(asked: Asked, rules: RequestRules): string {
+/**
+ * The head in one piece, its empty line included.
+ * @param switching fields that ask for another protocol
+ * @throws Fault 'request-malformed' for what could be read in two ways
+ */
+export function headText(asked: Asked, rules: RequestRules, switching: readonly string[]): string {
   if (!token.test(asked.method) || !target.test(asked.target)) throw unfit('request line')
-  const fields = requestFields(asked.fields, rules)
+  const fields = [...requestFields(asked.fields, rules), ...switching]
   const announced = firstValue(asked.fields, 'trailer')
   if (asked.hasBody && firstValue(fields, 'content-length') === undefined) {
     fields.push('Transfer-Encoding', 'chunked')
@@ -32,7 +38,7 @@ export function headText(asked: Asked, rules: RequestRules): string {
   let text = `${asked.method} ${asked.target} HTTP/1.1\r\n`
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const name = fields[i] ?? ''
-    if (name === 'cookie') continue
+    if (name === 'cookie' || (switching.length > 0 && name === 'sec-websocket-key')) continue
     if (!token.test(name) || !value.test(fields[i + 1] ?? '')) throw unfit('field')
     text += `${name}: ${fields[i + 1]}\r\n`
   }
@@ -48,12 +54,24 @@ export class Http1Call implements Call, Asker {
   readonly #pool: Pool
   readonly #upstream: Upstream
   readonly #chunked: boolean
-  #caller: Caller | undefined
+  readonly #switching: readonly string[]
+  #caller: TunnelCaller | undefined
   #body: Body | undefined
   #whole: boolean
 
-  constructor(pool: Pool, upstream: Upstream, caller: Caller, asked: Asked, head: string, allowUnframed: boolean) {
+  /** @param rules of the head @param switching fields that ask for another protocol, none for most @throws as headText() */
+  constructor(
+    pool: Pool,
+    upstream: Upstream,
+    caller: TunnelCaller,
+    asked: Asked,
+    rules: RequestRules,
+    switching: readonly string[],
+    allowUnframed: boolean,
+  ) {
+    const head = headText(asked, rules, switching)
     this.#pool = pool
+    this.#switching = switching
     this.#upstream = upstream
     this.#caller = caller
     this.#whole = !asked.hasBody
@@ -102,11 +120,30 @@ export class Http1Call implements Call, Asker {
     this.#caller?.interim(head.status, head.raw())
   }
 
-  switched(): void {
-    this.#end()?.broken(new Fault('upstream-switched', 'backend switched protocols unasked'), 'other')
+  switched(head: Head, bytes: Buffer, from: number): void {
+    const raw = head.raw()
+    const problem =
+      this.#switching.length === 0
+        ? 'backend switched protocols unasked'
+        : // Never lenient: the key is ours, so nobody else could look.
+          switchProblem(this.#switching, raw, false)
+    if (problem !== undefined) {
+      this.#end()?.broken(new Fault('upstream-switched', problem), 'other')
+      return
+    }
+    const caller = this.#caller
+    this.#caller = undefined
+    caller?.switched(new TunnelCall(this.#upstream, caller), raw, this.#upstream.verdict)
+    if (from < bytes.length) caller?.data(Buffer.from(bytes.subarray(from)))
   }
 
   responded(head: Head, body: Body): void {
+    // To the client of a stream it would say that the tunnel stands.
+    if (this.#switching.length > 0 && head.status < 300) {
+      const fault = new Fault('upstream-switched', `backend answered ${head.status} and did not switch protocols`)
+      this.#end()?.broken(fault, 'other')
+      return
+    }
     this.#body = body
     this.#caller?.responded(head.status, head.raw(), body.framing === 'none')
   }
@@ -140,7 +177,7 @@ export class Http1Call implements Call, Asker {
     this.#caller?.drained()
   }
 
-  #end(): Caller | undefined {
+  #end(): TunnelCaller | undefined {
     const caller = this.#caller
     this.#caller = undefined
     this.#upstream.destroy()

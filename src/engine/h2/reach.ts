@@ -6,10 +6,11 @@ import type { Upstream as Http1Upstream } from '../bytes/upstream.ts'
 import type { EngineOptions } from '../engine.ts'
 import { identityOf, type RequestRules } from '../rewrite.ts'
 import type { Asked } from './asked.ts'
-import type { Call, Caller, Reach } from './call.ts'
+import type { Call, Reach, TunnelCaller } from './call.ts'
 import type { Discovery } from './discovery.ts'
 import { callFields } from './fields.ts'
-import { Http1Call, headText } from './http1-call.ts'
+import { Http1Call } from './http1-call.ts'
+import { switchFields } from './tunnel-call.ts'
 import { Upstream } from './upstream.ts'
 
 const nothing = (): void => {}
@@ -28,7 +29,9 @@ export class Reaching implements Reach {
     this.#pool = pool
   }
 
-  call(asked: Asked, caller: Caller): () => void {
+  call(asked: Asked, caller: TunnelCaller): () => void {
+    // On a connection of its own, which speaks HTTP/1.1 whatever others speak: that is where containers have WebSocket.
+    if (asked.token !== undefined) return this.#pool.dial(outcome => this.#askHttp1(outcome, asked, caller))
     const kept = this.#discovery.spoken === 'h2' ? undefined : this.#pool.take()
     if (kept) {
       this.#askHttp1(kept, asked, caller)
@@ -49,21 +52,21 @@ export class Reaching implements Reach {
     this.#pool.destroy()
   }
 
-  #askHttp2(upstream: Upstream, asked: Asked, caller: Caller): void {
+  #askHttp2(upstream: Upstream, asked: Asked, caller: TunnelCaller): void {
     const { method, target: path } = asked
     const fields = callFields(asked.fields, { method, path, scheme: upstream.scheme }, this.#rules(asked))
     caller.opened(open(() => upstream.ask(fields, !asked.hasBody, caller)))
   }
 
-  #askHttp1(upstream: Http1Upstream | Fault, asked: Asked, caller: Caller): void {
+  #askHttp1(upstream: Http1Upstream | Fault, asked: Asked, caller: TunnelCaller): void {
     if (upstream instanceof Fault) {
       caller.opened(upstream)
       return
     }
-    const call = open(() => {
-      const head = headText(asked, this.#rules(asked))
-      return new Http1Call(this.#pool, upstream, caller, asked, head, this.#options.allowUnframed)
-    })
+    const switching = asked.token === undefined ? [] : switchFields(asked.token)
+    const rules = this.#rules(asked)
+    const { allowUnframed } = this.#options
+    const call = open(() => new Http1Call(this.#pool, upstream, caller, asked, rules, switching, allowUnframed))
     if (call instanceof Fault) upstream.destroy()
     caller.opened(call)
   }
