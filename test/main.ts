@@ -183,6 +183,8 @@ t.test('the commands', async t => {
     [['inject'], 64, /^$/, /--config FILE is missing/],
     [['inject', '--dry-run', '--config', 'nowhere'], 64, /^$/, /^nowhere: ENOENT/],
     [['inject', '--config', 'package.json', '--port', 'x'], 1, /^$/, /^options package\.json: /],
+    [['provision'], 64, /^$/, /--options FILE is missing/],
+    [['provision', '--options', 'nowhere.json'], 1, /^$/, /^nowhere\.json: no readable file \(ENOENT\)/],
     [['nothing'], 64, /^$/, /see postern --help\n$/],
     [['demo', '--exit', '--port-base', 'x'], 64, /^$/, /--port-base/],
     [['proxy', '--policy', 'confidential'], 1, /^$/, /^policy confidential: /],

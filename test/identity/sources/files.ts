@@ -4,7 +4,7 @@ import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { type Credential, chainPem } from '../../../src/identity/credential.ts'
-import { files, filesPresent, knativeFolder } from '../../../src/identity/sources/files.ts'
+import { files, filesPresent, knativeFolder, readCredential } from '../../../src/identity/sources/files.ts'
 import { generateKey, issue } from '../../../src/identity/x509.ts'
 import { dates, eventually, FakeClock, makeCredential, makeRoot } from '../../support/identity.ts'
 
@@ -38,6 +38,16 @@ function follow(folder: string, intervalMs?: number, clock = new FakeClock()) {
   }
   return { clock, got, faults, looked, tick, end, source }
 }
+
+t.test('the pair of the moment is read for whoever shows it to somebody else', async t => {
+  const folder = t.testdir({})
+  const credential = await makeCredential()
+  await write(folder, credential)
+  const read = readCredential(folder, new FakeClock().now())
+  t.same(read.chain.map(Buffer.from), credential.chain.map(Buffer.from))
+  t.equal(read.keyOrigin, 'file')
+  t.throws(() => readCredential(join(folder, 'nowhere'), 0), { code: 'credential-invalid' })
+})
 
 t.test('both files or nothing', async t => {
   const folder = t.testdir({})
