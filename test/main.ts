@@ -185,6 +185,7 @@ t.test('the commands', async t => {
     [['inject', '--config', 'package.json', '--port', 'x'], 1, /^$/, /^options package\.json: /],
     [['provision'], 64, /^$/, /--options FILE is missing/],
     [['provision', '--options', 'nowhere.json'], 1, /^$/, /^nowhere\.json: no readable file \(ENOENT\)/],
+    [['policy', 'explain', 'compatible'], 0, /./, /^$/],
     [['nothing'], 64, /^$/, /see postern --help\n$/],
     [['demo', '--exit', '--port-base', 'x'], 64, /^$/, /--port-base/],
     [['proxy', '--policy', 'confidential'], 1, /^$/, /^policy confidential: /],
