@@ -1,5 +1,6 @@
 // The policy's part about the attesting CA as the rooms read it, and what goes with the source `provision` and no other.
 
+import { originOf } from './origin.ts'
 import type { PolicyDocument } from './policy-shape.ts'
 import { type Complaint, show } from './shape.ts'
 
@@ -10,8 +11,6 @@ export interface Issuer {
   /** Key of `peers`, which names at least one enclave. */
   readonly accept: string
 }
-
-const httpsPort = 443
 
 /** Undefined where our certificate comes from elsewhere, or after at least one complaint. */
 export function issuerOf({ identity, peers }: PolicyDocument, complaints: Complaint[]): Issuer | undefined {
@@ -30,11 +29,5 @@ export function issuerOf({ identity, peers }: PolicyDocument, complaints: Compla
   if (url === null || url.pathname !== '/' || url.search !== '' || url.username !== '') {
     return complain('provision/url', 'https://host[:port]', show(provision.url))
   }
-  const port = url.port === '' ? httpsPort : Number(url.port)
-  return {
-    // As the dialer wants it: an IPv6 address without its brackets.
-    host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
-    port,
-    accept: provision.accept,
-  }
+  return { ...originOf(url), accept: provision.accept }
 }

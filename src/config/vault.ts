@@ -1,6 +1,7 @@
 // The policy's part about Vault as the rooms read it: an origin as host and port, PEM as texts. Nothing of it comes from the
 // environment, which is where Vault's own tools look.
 
+import { originOf } from './origin.ts'
 import type { PolicyDocument } from './policy-shape.ts'
 import { type Complaint, show } from './shape.ts'
 
@@ -16,16 +17,14 @@ export interface VaultIssuer {
   readonly pki: Written['pki']
 }
 
-const httpsPort = 443
-
 export function vaultIssuerOf({ url, namespace, server, login, pki }: Written): VaultIssuer {
-  const { hostname, port } = new URL(url)
+  const { host, port } = originOf(new URL(url))
   return {
-    host: hostname,
-    port: port === '' ? httpsPort : Number(port),
+    host,
+    port,
     namespace,
     server:
-      'accept' in server ? server : { bundle: server.bundle.map(each => each.toString()), san: server.san ?? hostname },
+      'accept' in server ? server : { bundle: server.bundle.map(each => each.toString()), san: server.san ?? host },
     login,
     pki,
   }

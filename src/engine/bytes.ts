@@ -11,6 +11,7 @@ import { StreamWire } from './bytes/stream-wire.ts'
 import { Strip } from './bytes/strip.ts'
 import type { MakeWire } from './bytes/wire.ts'
 import type { Engine, EngineOptions } from './engine.ts'
+import { Waiting } from './waiting.ts'
 
 /** How often connections without a request are looked at. */
 const sweepMs = 1_000
@@ -25,8 +26,10 @@ export function makeBytesEngine(gate: Gate, options: EngineOptions, sockets: Soc
   const makeWire = handles ?? streams
   const clients = new Set<Client>()
   const pool = new Pool(options.dialer, options.clock, options.maxIdleUpstream, makeWire, options.bridge)
-  const onDrained: (() => void)[] = []
-  const onClosed: (() => void)[] = []
+  const waiting = new Waiting(
+    () => [...clients].some(client => client.busy),
+    () => clients.size > 0,
+  )
   const shared = {
     gate,
     options,
@@ -35,17 +38,7 @@ export function makeBytesEngine(gate: Gate, options: EngineOptions, sockets: Soc
     up: new Out(),
     down: new Out(),
     draining: false,
-    changed(): void {
-      if (onDrained.length > 0 || onClosed.length > 0) look()
-    },
-  }
-
-  /** Lets go of who waits for the end of requests, or of connections. */
-  function look(): void {
-    for (const client of clients) if (client.busy) return
-    for (const resolve of onDrained.splice(0)) resolve()
-    if (clients.size > 0) return
-    for (const resolve of onClosed.splice(0)) resolve()
+    changed: waiting.changed,
   }
 
   const stopSweep = options.clock.every(sweepMs, () => {
@@ -56,7 +49,7 @@ export function makeBytesEngine(gate: Gate, options: EngineOptions, sockets: Soc
 
   function gone(client: Client): void {
     clients.delete(client)
-    shared.changed()
+    waiting.changed()
   }
 
   return {
@@ -68,15 +61,9 @@ export function makeBytesEngine(gate: Gate, options: EngineOptions, sockets: Soc
       shared.draining = true
       for (const client of clients) if (client.idle) client.close()
     },
-    drained() {
-      const drained = new Promise<void>(resolve => onDrained.push(resolve))
-      look()
-      return drained
-    },
+    drained: () => waiting.drained(),
     async closed() {
-      const closed = new Promise<void>(resolve => onClosed.push(resolve))
-      look()
-      await closed
+      await waiting.closed()
       stopSweep()
       pool.destroy()
     },

@@ -14,6 +14,7 @@ import { Discovery } from './h2/discovery.ts'
 import { Reaching } from './h2/reach.ts'
 import { Upstream } from './h2/upstream.ts'
 import { Upstreams } from './h2/upstreams.ts'
+import { Waiting } from './waiting.ts'
 
 /** How often connections without a request are looked at. */
 const sweepMs = 1_000
@@ -29,22 +30,16 @@ export interface Http2Engine extends Engine {
 export function makeHttp2Engine(gate: Gate, options: EngineOptions): Http2Engine {
   const connections = new Set<Connection>()
   const upstreams = new Upstreams(options.dialer, options.clock, options.authority)
-  const onDrained: (() => void)[] = []
-  const onClosed: (() => void)[] = []
+  const waiting = new Waiting(
+    () => [...connections].some(connection => connection.busy),
+    () => connections.size > 0,
+  )
   let draining = false
   const discovery = new Discovery(options.dialer, upstreams, spoken[options.protocol ?? 'mirror'])
   const makeWire = fastWires() ?? ((socket, ear, intake) => new StreamWire(socket, ear, intake))
   const pool = new Pool(options.dialer, options.clock, options.maxIdleUpstream, makeWire)
   const reach = new Reaching(options, discovery, pool)
-  const shared = { gate, options, reach, strip: new Set(options.strip), changed: look }
-
-  /** Lets go of who waits for the end of requests, or of connections. */
-  function look(): void {
-    for (const connection of connections) if (connection.busy) return
-    for (const resolve of onDrained.splice(0)) resolve()
-    if (connections.size > 0) return
-    for (const resolve of onClosed.splice(0)) resolve()
-  }
+  const shared = { gate, options, reach, strip: new Set(options.strip), changed: waiting.changed }
 
   const stopSweep = options.clock.every(sweepMs, () => {
     const now = options.clock.monotonic()
@@ -55,7 +50,7 @@ export function makeHttp2Engine(gate: Gate, options: EngineOptions): Http2Engine
 
   function gone(connection: Connection): void {
     connections.delete(connection)
-    look()
+    waiting.changed()
   }
 
   return {
@@ -75,15 +70,9 @@ export function makeHttp2Engine(gate: Gate, options: EngineOptions): Http2Engine
       draining = true
       for (const connection of connections) connection.leave()
     },
-    drained() {
-      const drained = new Promise<void>(resolve => onDrained.push(resolve))
-      look()
-      return drained
-    },
+    drained: () => waiting.drained(),
     async closed() {
-      const closed = new Promise<void>(resolve => onClosed.push(resolve))
-      look()
-      await closed
+      await waiting.closed()
       stopSweep()
       upstreams.destroy()
       reach.destroy()

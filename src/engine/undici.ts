@@ -14,6 +14,7 @@ import { tunnelToken } from './switch.ts'
 import { Early } from './undici/early.ts'
 import { type Entry, Exchange, type ExchangeContext, type Raw } from './undici/exchange.ts'
 import { Lanes } from './undici/lanes.ts'
+import { Waiting } from './waiting.ts'
 
 /** Requests that a client may have sent ahead before it is read no further. */
 const maxPipelined = 16
@@ -122,18 +123,10 @@ export function makeUndiciEngine(gate: Gate, options: EngineOptions): Engine {
   const strip: ReadonlySet<string> = new Set(options.strip)
   const connections = new Map<Socket, Connection>()
   let draining = false
-  let onDrained: (() => void)[] = []
-  let onClosed: (() => void)[] = []
-
-  /** Lets go of who waits for the end of requests, or of connections. */
-  function look(): void {
-    if (![...connections.values()].every(connection => connection.tunnel || connection.idle)) return
-    for (const resolve of onDrained) resolve()
-    onDrained = []
-    if (connections.size > 0) return
-    for (const resolve of onClosed) resolve()
-    onClosed = []
-  }
+  const waiting = new Waiting(
+    () => [...connections.values()].some(connection => !connection.tunnel && !connection.idle),
+    () => connections.size > 0,
+  )
 
   const server = createServer({
     maxHeaderSize: limits.requestHeadBytes,
@@ -203,14 +196,11 @@ export function makeUndiciEngine(gate: Gate, options: EngineOptions): Engine {
 
   function accept(socket: Socket, from: Peer): void {
     const context = { gate, lanes, options, strip, from, draining: () => draining }
-    const changed = (): void => {
-      if (onDrained.length > 0 || onClosed.length > 0) look()
-    }
-    const connection = new Connection(socket, context, changed)
+    const connection = new Connection(socket, context, waiting.changed)
     connections.set(socket, connection)
     socket.on('close', () => {
       connections.delete(socket)
-      changed()
+      waiting.changed()
     })
     server.emit('connection', socket)
     // After Node's own listener, which starts to read.
@@ -224,15 +214,9 @@ export function makeUndiciEngine(gate: Gate, options: EngineOptions): Engine {
       draining = true
       for (const connection of connections.values()) if (connection.idle) connection.socket.destroySoon()
     },
-    drained() {
-      const drained = new Promise<void>(resolve => onDrained.push(resolve))
-      look()
-      return drained
-    },
+    drained: () => waiting.drained(),
     async closed() {
-      const closed = new Promise<void>(resolve => onClosed.push(resolve))
-      look()
-      await closed
+      await waiting.closed()
       stopSweep()
       lanes.destroy()
     },

@@ -12,7 +12,7 @@ import type { CertificateSource } from '../identity/credential.ts'
 import { files, filesPresent, knativeFolder } from '../identity/sources/files.ts'
 import { provisionSource } from '../identity/sources/provision.ts'
 import { selfSignedSource } from '../identity/sources/self-signed.ts'
-import { connectTo, type IssuerPart } from './issued.ts'
+import { authorityOf, connectTo, type IssuerPart } from './issued.ts'
 import { openVault } from './vault.ts'
 
 export interface IdentityOptions {
@@ -121,7 +121,7 @@ function issuedSource(
     throw new Fault('policy-invalid', `policy ${policy.name}: /service: want a service, as source is "provision"`)
   }
   const { host, port } = identity.issuer
-  const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`
+  const authority = authorityOf(host, port)
   return provisionSource({
     source: tee,
     role: 'proxy',

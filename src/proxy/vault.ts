@@ -14,7 +14,7 @@ import type { EvidenceOptions } from '../identity/sources/self-signed.ts'
 import { vaultSource } from '../identity/sources/vault.ts'
 import type { VaultServer } from '../identity/vault/call.ts'
 import type { VaultLogin } from '../identity/vault/login.ts'
-import { connectTo } from './issued.ts'
+import { authorityOf, connectTo } from './issued.ts'
 import { tls13Ciphers } from './listeners.ts'
 import { chained, pemToDer } from './upstream.ts'
 
@@ -68,7 +68,7 @@ export function vaultServer({ issuer, evidenceOf, clock }: VaultWiring): VaultSe
   const bundle = 'bundle' in server ? new TrustBundle(clock, server.bundle.map(pemToDer)) : undefined
   const decide = 'bundle' in server && bundle ? chained(bundle, server.san) : undefined
   const judged = decide ?? evidenceOf('accept' in server ? server.accept : '')
-  const authority = `${host}:${port}`
+  const authority = authorityOf(host, port)
 
   function connect(credential: Credential | undefined, signal: AbortSignal): Promise<Socket> {
     const dialer = makeDialer({
