@@ -18,7 +18,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   attest: ['base'],
   collateral: ['base', 'attest'],
   health: ['base', 'gate/contract.ts'],
-  identity: ['base', 'attest', 'config/json.ts'],
+  identity: ['base', 'attest'],
   engine: ['base', 'gate/contract.ts'],
   observe: ['base', 'gate/contract.ts'],
   config: ['base', ...data.map(room => `type ${room}`)],

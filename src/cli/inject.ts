@@ -1,9 +1,9 @@
 // `postern inject --dry-run < pod.yaml`: what the webhook would make of pods, and in what that differs.
 
 import { Fault } from '../base/errors.ts'
+import type { Json, JsonObject } from '../base/json.ts'
 import { readInjectOptions } from '../config/inject.ts'
 import type { InjectOptions } from '../config/inject-shape.ts'
-import type { Json, JsonObject } from '../config/json.ts'
 import { inject } from '../inject/mutate.ts'
 import { at, isObject, objectAt } from '../inject/tree.ts'
 import type { Parsed } from './args.ts'

@@ -2,7 +2,7 @@
 // that a proxy reads it with, and where a base policy is given also as a part of that.
 
 import { describe, Fault } from '../base/errors.ts'
-import { type Json, JsonError, readJson } from '../config/json.ts'
+import { type Json, JsonError, readJson } from '../base/json.ts'
 import { loadPolicy } from '../config/policy.ts'
 import { mediaType } from '../config/signed/jws.ts'
 import type { PublicJwk } from '../config/signed/keys.ts'

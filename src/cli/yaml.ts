@@ -4,7 +4,7 @@
 import { createTwoFilesPatch } from 'diff'
 import { type Document, parseAllDocuments, stringify } from 'yaml'
 import { Fault } from '../base/errors.ts'
-import { type Json, readJson } from '../config/json.ts'
+import { type Json, readJson } from '../base/json.ts'
 
 /** Far above a file of manifests. */
 const maxBytes = 8 * 1024 * 1024

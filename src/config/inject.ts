@@ -1,10 +1,10 @@
 // From the bytes of the injector's options to frozen options. Every complaint comes at once.
 
 import { Fault } from '../base/errors.ts'
+import { JsonError, readJson } from '../base/json.ts'
 import { quantity } from '../base/quantity.ts'
 import { freeze } from './freeze.ts'
 import { type InjectOptions, injectShape } from './inject-shape.ts'
-import { JsonError, readJson } from './json.ts'
 import { type Complaint, told, unfit } from './shape.ts'
 
 const maxBytes = 256 * 1024

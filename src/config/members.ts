@@ -3,7 +3,7 @@
 // but own members.
 
 import { Fault } from '../base/errors.ts'
-import { type Json, JsonError, type JsonObject, readJson } from './json.ts'
+import { type Json, JsonError, type JsonObject, readJson } from '../base/json.ts'
 
 /**
  * One JSON text.

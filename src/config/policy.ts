@@ -4,12 +4,12 @@
 
 import { createHash } from 'node:crypto'
 import { Fault, systemCode } from '../base/errors.ts'
+import { type Json, JsonError, readJson } from '../base/json.ts'
 import type { CollateralRules } from '../collateral/open.ts'
 import { type Clients, clientsOf } from './clients.ts'
 import { collateralOf } from './collateral-rules.ts'
 import { freeze } from './freeze.ts'
 import { type Issuer, issuerOf } from './issuer.ts'
-import { type Json, JsonError, readJson } from './json.ts'
 import { shipped } from './policies.ts'
 import { contradictions, type Peers, peersOf, type Trust, trustOf, unimplemented } from './policy-rules.ts'
 import { type Observed, type PolicyDocument, policyShape } from './policy-shape.ts'

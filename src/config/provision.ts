@@ -2,10 +2,10 @@
 
 import { X509Certificate } from 'node:crypto'
 import { Fault } from '../base/errors.ts'
+import { JsonError, readJson } from '../base/json.ts'
 import type { CollateralRules } from '../collateral/open.ts'
 import { collateralOf } from './collateral-rules.ts'
 import { freeze } from './freeze.ts'
-import { JsonError, readJson } from './json.ts'
 import { type Peers, peersOf } from './policy-rules.ts'
 import {
   type PolicySet,

@@ -3,8 +3,8 @@
 // verified connection: so wherever the container is verified, the variable gives timing and nothing else.
 
 import { Fault } from '../base/errors.ts'
+import type { Json } from '../base/json.ts'
 import type { Check, ReadinessCheck } from '../health/checks.ts'
-import type { Json } from './json.ts'
 import { goType, Members, readEnvironmentJson } from './members.ts'
 
 export interface ReadinessRule {

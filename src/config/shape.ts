@@ -2,7 +2,7 @@
 // come from the same value. A reader gathers every complaint, refuses unknown keys and touches no prototype.
 // Must never coerce: what does not fit is a complaint, and a document with a complaint yields no value at all.
 
-import type { Json } from './json.ts'
+import type { Json } from '../base/json.ts'
 
 /** One thing that does not fit. `path` is a JSON Pointer (RFC 6901); `want` and `got` are for the operator. */
 export interface Complaint {

@@ -1,7 +1,7 @@
 // The difference of two JSON trees as an RFC 6902 patch: only what differs, nothing for equals. Lists are compared by
 // position, and what is new stands at their end, which is how the injector changes them.
 
-import type { Json } from '../config/json.ts'
+import type { Json } from '../base/json.ts'
 import { isObject } from './tree.ts'
 
 export type Operation =

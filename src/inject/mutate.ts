@@ -2,9 +2,9 @@
 // the container `queue-proxy`, with what the pod must have for it: volumes, groups, annotations. What is already as wanted
 // is left alone, so that a second pass changes nothing.
 
+import type { JsonObject } from '../base/json.ts'
 import { bytesOf, quantity } from '../base/quantity.ts'
 import type { InjectOptions } from '../config/inject-shape.ts'
-import type { JsonObject } from '../config/json.ts'
 import { diff, type Operation } from './diff.ts'
 import { readOverrides, type Settings } from './overrides.ts'
 import { socketFolder, table } from './platforms.ts'

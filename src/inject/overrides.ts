@@ -1,10 +1,10 @@
 // What a service asks for by annotations of its revision, within the bounds that the operator set. A name that is not known
 // or a value out of bounds is a refusal: a typing error must not run with less than was asked for.
 
+import type { Json, JsonObject } from '../base/json.ts'
 import { bytesOf, quantity } from '../base/quantity.ts'
 import { nearest } from '../config/env.ts'
 import type { InjectOptions } from '../config/inject-shape.ts'
-import type { Json, JsonObject } from '../config/json.ts'
 import { show } from '../config/shape.ts'
 
 export const prefix = 'postern.dev/'

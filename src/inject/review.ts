@@ -2,8 +2,8 @@
 // about the creation of a pod was sent here by a wrong configuration, and is refused rather than waved through.
 
 import { Fault } from '../base/errors.ts'
+import { JsonError, type JsonObject, readJson } from '../base/json.ts'
 import type { InjectOptions } from '../config/inject-shape.ts'
-import { JsonError, type JsonObject, readJson } from '../config/json.ts'
 import { type Injection, inject } from './mutate.ts'
 import { at, isObject, objectAt } from './tree.ts'
 

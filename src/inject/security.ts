@@ -2,7 +2,7 @@
 // absent. What contradicts it is refused, not repaired: whoever asked for it should know.
 // https://kubernetes.io/docs/concepts/security/pod-security-standards/
 
-import type { JsonObject } from '../config/json.ts'
+import type { JsonObject } from '../base/json.ts'
 import { append, at, objectAt, put } from './tree.ts'
 
 /** @returns a sentence for everything that an enclave neither needs nor gets */

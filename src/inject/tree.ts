@@ -2,7 +2,7 @@
 // the patch is the difference. A member that is null reads as absent, as in the Go types behind them.
 
 import { Fault } from '../base/errors.ts'
-import type { Json, JsonObject } from '../config/json.ts'
+import type { Json, JsonObject } from '../base/json.ts'
 
 const empty: JsonObject = {}
 

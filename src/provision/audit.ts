@@ -4,7 +4,7 @@
 
 import { createHash } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
-import { type Json, type JsonObject, readJson } from '../config/json.ts'
+import { type Json, type JsonObject, readJson } from '../base/json.ts'
 
 export type AuditEvent = 'started' | 'unlocked' | 'unlock-refused' | 'issued' | 'refused'
 export type AuditFields = Readonly<Record<string, Json>>

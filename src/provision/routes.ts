@@ -1,7 +1,7 @@
 // The CA's routes: what may be asked, how long it may be, what is answered.
 
 import { Fault } from '../base/errors.ts'
-import { JsonError, readJson } from '../config/json.ts'
+import { JsonError, readJson } from '../base/json.ts'
 import { maxSetBytes } from '../config/provision.ts'
 import { object, text, unfit } from '../config/shape.ts'
 import { maxTokenBytes } from '../config/signed/jws.ts'

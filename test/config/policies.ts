@@ -1,5 +1,5 @@
 import t from 'tap'
-import { readJson } from '../../src/config/json.ts'
+import { readJson } from '../../src/base/json.ts'
 import { compatible, confidential, demo, shipped } from '../../src/config/policies.ts'
 import { measurement, syntheticRootPem } from '../../src/demo/tee.ts'
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { readJson } from '../../src/config/json.ts'
+import { readJson } from '../../src/base/json.ts'
 import {
   anyObject,
   anyValue,

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { type Json, readJson } from '../../src/config/json.ts'
+import { type Json, readJson } from '../../src/base/json.ts'
 import { diff } from '../../src/inject/diff.ts'
 import { apply } from '../support/pods.ts'
 

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
+import { type JsonObject, readJson } from '../../src/base/json.ts'
 import type { InjectOptions } from '../../src/config/inject-shape.ts'
-import { type JsonObject, readJson } from '../../src/config/json.ts'
 import { type Injection, inject } from '../../src/inject/mutate.ts'
 import {
   apply,

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { type JsonObject, readJson } from '../../src/config/json.ts'
+import { type JsonObject, readJson } from '../../src/base/json.ts'
 import { forbidden, harden } from '../../src/inject/security.ts'
 
 const object = (value: object): JsonObject => readJson(JSON.stringify(value)) as JsonObject

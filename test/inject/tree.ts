@@ -1,5 +1,5 @@
 import t from 'tap'
-import { type JsonObject, readJson } from '../../src/config/json.ts'
+import { type JsonObject, readJson } from '../../src/base/json.ts'
 import { append, at, covers, isObject, objectAt, objectsAt, put } from '../../src/inject/tree.ts'
 
 const tree = readJson('{"a":{"b":[{"c":1}]},"none":null,"text":"x","list":[1],"__proto__":{"d":2}}') as JsonObject

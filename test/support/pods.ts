@@ -1,9 +1,9 @@
 // Pods as Knative's controller makes them, what a patch does to them, and what Kubernetes' restricted profile says.
 
 import { existsSync, readFileSync } from 'node:fs'
+import { type Json, type JsonObject, readJson } from '../../src/base/json.ts'
 import { readInjectOptions } from '../../src/config/inject.ts'
 import type { InjectOptions } from '../../src/config/inject-shape.ts'
-import { type Json, type JsonObject, readJson } from '../../src/config/json.ts'
 import type { Operation } from '../../src/inject/diff.ts'
 
 /** Any JSON, as tests look into it. */

@@ -4,7 +4,7 @@
 
 import { type TcbProfile, takes, tcbProfiles } from '../../attest/tcb-policy.ts'
 import { Fault } from '../../base/errors.ts'
-import { type Json, JsonError, type JsonObject, readJson } from '../../config/json.ts'
+import { type Json, JsonError, type JsonObject, readJson } from '../../base/json.ts'
 
 /** An entry of a policy's `peers`, as it is written there. */
 export interface WrittenPeer {

@@ -3,7 +3,7 @@
 // in any case, as Go's encoding/json reads them.
 
 import { Fault } from '../../base/errors.ts'
-import type { Json, JsonObject } from '../../config/json.ts'
+import type { Json, JsonObject } from '../../base/json.ts'
 import {
   hex32,
   type Imported,

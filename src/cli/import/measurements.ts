@@ -3,7 +3,7 @@
 // over by its measurement. Source: attested-tls, crates/attestation/README.md, "Measurements File".
 
 import { Fault } from '../../base/errors.ts'
-import type { Json, JsonObject } from '../../config/json.ts'
+import type { Json, JsonObject } from '../../base/json.ts'
 import { hex32, type Imported, isObject, jsonOf, type Left, texts } from './imported.ts'
 
 export function importMeasurements(bytes: Uint8Array): Imported {

@@ -3,7 +3,7 @@
 // compared with the base.
 
 import { Fault } from '../../base/errors.ts'
-import type { Json, JsonObject } from '../json.ts'
+import type { Json, JsonObject } from '../../base/json.ts'
 import { type PolicyDocument, policyShape } from '../policy-shape.ts'
 import { type Complaint, told, unfit } from '../shape.ts'
 import { widenings } from './narrowing.ts'

@@ -4,7 +4,7 @@
 // algorithm. Nothing of the payload is looked at before the signature was verified over its very bytes.
 
 import { Fault } from '../../base/errors.ts'
-import { type Json, JsonError, readJson } from '../json.ts'
+import { type Json, JsonError, readJson } from '../../base/json.ts'
 import { algorithmOf, type PublicJwk, verifies } from './keys.ts'
 
 export const mediaType = 'postern-policy+jws'

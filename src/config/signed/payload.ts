@@ -2,7 +2,7 @@
 // when to when, and about which keys of the policy. What it says about them is compared in narrowing.ts.
 
 import { Fault } from '../../base/errors.ts'
-import type { Json } from '../json.ts'
+import type { Json } from '../../base/json.ts'
 import type { PolicyDocument } from '../policy-shape.ts'
 import { serviceId } from '../policy-shape.ts'
 import { anyValue, type Complaint, integer, object, oneOf, record, told, unfit } from '../shape.ts'

@@ -8,7 +8,7 @@ import { type Certificate, isSignedBy, readCertificate } from '../../attest/cert
 import { readPemChain } from '../../attest/pem.ts'
 import { equalBytes } from '../../base/bytes.ts'
 import { Fault } from '../../base/errors.ts'
-import type { Json, JsonObject } from '../../config/json.ts'
+import type { Json, JsonObject } from '../../base/json.ts'
 import { type CertificateSource, type Credential, chainPem, toCredential } from '../credential.ts'
 import { rotate } from '../rotate.ts'
 import { accepted, malformed, objectIn, type VaultServer } from '../vault/call.ts'

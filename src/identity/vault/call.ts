@@ -8,7 +8,7 @@ import { type IncomingMessage, request } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Clock } from '../../base/clock.ts'
 import { describe, Fault } from '../../base/errors.ts'
-import { type Json, type JsonObject, readJson } from '../../config/json.ts'
+import { type Json, type JsonObject, readJson } from '../../base/json.ts'
 import type { Credential } from '../credential.ts'
 
 export interface VaultServer {

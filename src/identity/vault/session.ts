@@ -1,7 +1,7 @@
 // The token that we hold, while we hold one: from a login to the end of its lease, renewed when it is needed in the second
 // half of it. Nothing renews in the background: a token that nobody needs had better end.
 
-import type { Json } from '../../config/json.ts'
+import type { Json } from '../../base/json.ts'
 import { accepted, callVault, malformed, objectIn, type VaultAnswer, type VaultCall, type VaultServer } from './call.ts'
 import { loginCall, type VaultLogin } from './login.ts'
 

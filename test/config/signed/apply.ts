@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { readJson } from '../../../src/config/json.ts'
+import { readJson } from '../../../src/base/json.ts'
 import { applySigned, type Base } from '../../../src/config/signed/apply.ts'
 import { narrowings } from '../../../src/config/signed/narrowing.ts'
 import {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { JsonError, readJson } from '../../src/config/json.ts'
+import { JsonError, readJson } from '../../src/base/json.ts'
 
 t.test('what is JSON reads as JSON.parse reads it', async t => {
   fc.assert(
