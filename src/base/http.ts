@@ -34,7 +34,12 @@ const notFound: SideAnswer = {
   body: '404 page not found\n',
 }
 
-const failed: SideAnswer = { status: 500, contentType: 'text/plain; charset=utf-8', body: 'internal error\n' }
+/** An answer for people. */
+export function plainText(status: number, body: string): SideAnswer {
+  return { status, contentType: 'text/plain; charset=utf-8', body }
+}
+
+const failed = plainText(500, 'internal error\n')
 
 /** The server of one side port, not yet listening. A request body is read and thrown away. */
 export function sideServer(...routes: readonly SideRoute[]): Server {

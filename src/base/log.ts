@@ -38,7 +38,8 @@ export interface LogOptions {
   readonly write: (line: string) => void
 }
 
-const knativeFormat: LineFormat = {
+/** As Knative's components write, unless told otherwise. */
+export const knativeFormat: LineFormat = {
   keys: { level: 'severity', time: 'timestamp', name: 'logger', caller: '', message: 'message' },
   levelEncoder: 'lower',
   timeEncoder: 'iso8601',

@@ -5,8 +5,8 @@
 import { performance } from 'node:perf_hooks'
 import type { Clock } from '../base/clock.ts'
 import { Fault } from '../base/errors.ts'
-import { closed, listen, type SideAnswer, sideServer } from '../base/http.ts'
-import { makeLog } from '../base/log.ts'
+import { closed, listen, plainText, sideServer } from '../base/http.ts'
+import { knativeFormat, makeLog } from '../base/log.ts'
 import type { InjectOptions } from '../config/inject-shape.ts'
 import { withKeyPem } from '../identity/credential.ts'
 import { Keeper } from '../identity/keeper.ts'
@@ -47,7 +47,13 @@ const defaultPatienceMs = 60_000
 /** @throws Fault 'bind-failed', 'credential-invalid' where no certificate comes in time */
 export async function startInjector(given: InjectorOptions): Promise<RunningInjector> {
   const { options, clock, version } = given
-  const log = makeLog({ level: 'info', common: { version }, clock, write: given.write, format })
+  const log = makeLog({
+    level: 'info',
+    common: { version },
+    clock,
+    write: given.write,
+    format: { ...knativeFormat, logger: 'postern-inject' },
+  })
   const metrics = makeInjectionMetrics({ version, platform: options.platform })
   let phase: 'starting' | 'serving' | 'draining' = 'starting'
 
@@ -81,8 +87,8 @@ export async function startInjector(given: InjectorOptions): Promise<RunningInje
   })
   const ready = (): boolean => phase === 'serving' && 'credential' in keeper.standing
   const side = sideServer(
-    { path: '/healthz', answer: () => plain(200, 'ok\n') },
-    { path: '/readyz', answer: () => (ready() ? plain(200, 'ok\n') : plain(503, 'not ready\n')) },
+    { path: '/healthz', answer: () => plainText(200, 'ok\n') },
+    { path: '/readyz', answer: () => (ready() ? plainText(200, 'ok\n') : plainText(503, 'not ready\n')) },
     { path: '/metrics', answer: async () => ({ status: 200, contentType: metricsType, body: await metrics.text() }) },
   )
 
@@ -108,12 +114,3 @@ export async function startInjector(given: InjectorOptions): Promise<RunningInje
     throw error
   }
 }
-
-const format = {
-  keys: { level: 'severity', time: 'timestamp', name: 'logger', caller: '', message: 'message' },
-  levelEncoder: 'lower',
-  timeEncoder: 'iso8601',
-  logger: 'postern-inject',
-} as const
-
-const plain = (status: number, body: string): SideAnswer => ({ status, contentType: 'text/plain; charset=utf-8', body })

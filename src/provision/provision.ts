@@ -6,8 +6,8 @@ import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { describe } from '../base/errors.ts'
 import { floorClock } from '../base/floor.ts'
-import { closed, listen, type SideAnswer, sideServer } from '../base/http.ts'
-import { type Log, makeLog } from '../base/log.ts'
+import { closed, listen, plainText, sideServer } from '../base/http.ts'
+import { knativeFormat, type Log, makeLog } from '../base/log.ts'
 import type { News } from '../collateral/news.ts'
 import type { ProvisionOptions } from '../config/provision.ts'
 import { Keeper } from '../identity/keeper.ts'
@@ -59,7 +59,13 @@ const metricsType = 'text/plain; version=0.0.4; charset=utf-8'
 export async function startProvision(role: ProvisionRole): Promise<RunningProvision> {
   const { options, tee, version } = role
   const clock = floorClock(role.clock, role.builtAfter)
-  const log = makeLog({ level: 'info', common: { version }, clock: role.clock, write: role.write, format })
+  const log = makeLog({
+    level: 'info',
+    common: { version },
+    clock: role.clock,
+    write: role.write,
+    format: { ...knativeFormat, logger: 'postern-provision' },
+  })
   const metrics = makeIssuanceMetrics({ version, name: options.name, tee: tee.synthetic ? 'SYNTHETIC' : tee.tee })
   let phase: 'starting' | 'serving' | 'draining' = 'starting'
 
@@ -113,12 +119,12 @@ export async function startProvision(role: ProvisionRole): Promise<RunningProvis
     return ca.state.locked ? 'locked' : undefined
   }
   const side = sideServer(
-    { path: '/healthz', answer: () => plain(200, 'ok\n') },
+    { path: '/healthz', answer: () => plainText(200, 'ok\n') },
     {
       path: '/readyz',
       answer: () => {
         const missing = wanting()
-        return missing === undefined ? plain(200, 'ok\n') : plain(503, `${missing}\n`)
+        return missing === undefined ? plainText(200, 'ok\n') : plainText(503, `${missing}\n`)
       },
     },
     {
@@ -152,15 +158,6 @@ export async function startProvision(role: ProvisionRole): Promise<RunningProvis
     throw error
   }
 }
-
-const format = {
-  keys: { level: 'severity', time: 'timestamp', name: 'logger', caller: '', message: 'message' },
-  levelEncoder: 'lower',
-  timeEncoder: 'iso8601',
-  logger: 'postern-provision',
-} as const
-
-const plain = (status: number, body: string): SideAnswer => ({ status, contentType: 'text/plain; charset=utf-8', body })
 
 function tellCollateral(log: Log, told: News): void {
   if (told.news === 'in-force') log.info('collateral in force', { what: told.what, source: told.source })

@@ -2,7 +2,7 @@
 // for Prometheus. All plain HTTP, because those who ask speak nothing else; none of them says more than counts.
 
 import type { Server } from 'node:http'
-import { sideServer } from '../base/http.ts'
+import { plainText, sideServer } from '../base/http.ts'
 import type { Log } from '../base/log.ts'
 import type { Drain } from '../gate/drain.ts'
 import type { Stats } from '../gate/stats.ts'
@@ -18,7 +18,7 @@ export function drainServer(drain: Drain, metrics: Pick<Metrics, 'misusedHook'>,
       const outcome = await drain.hook()
       if (outcome !== 'too-many') return { status: 200, body: '' }
       metrics.misusedHook()
-      return { status: 429, contentType: 'text/plain; charset=utf-8', body: 'too many drain hooks wait already\n' }
+      return plainText(429, 'too many drain hooks wait already\n')
     },
   })
 }
