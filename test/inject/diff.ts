@@ -20,6 +20,7 @@ const cases: [name: string, from: string, to: string, patch: object[]][] = [
   ],
   ['null is a value', '{"a":null}', '{"a":[1]}', [{ op: 'replace', path: '/a', value: [1] }]],
   ['a member less', '{"a":1,"b":2}', '{"b":2}', [{ op: 'remove', path: '/a' }]],
+  ['a member called __proto__', '{}', '{"__proto__":""}', [{ op: 'add', path: '/__proto__', value: '' }]],
   ['a shorter list', '{"a":[1,2]}', '{"a":[2]}', [{ op: 'replace', path: '/a', value: [2] }]],
 ]
 

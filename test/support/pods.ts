@@ -88,7 +88,8 @@ export function renderedPods(): readonly (readonly [scenario: string, pod: JsonO
 
 /** RFC 6902's add, replace and remove, written apart from what makes patches. @throws Error where one does not apply */
 export function apply(value: Json, patch: readonly Operation[]): Json {
-  const document: Tree = JSON.parse(JSON.stringify(value))
+  // Without prototypes, as what is received: a member may be called __proto__.
+  const document: Tree = readJson(JSON.stringify(value))
   for (const operation of patch) {
     const keys = operation.path
       .split('/')
