@@ -46,6 +46,7 @@ export const demo = `{
     "trust": "measurement",
     "freshness": "none",
     "accept": "app",
+    "protocol": "auto",
     "clientCertificate": true
   },
   "peers": {

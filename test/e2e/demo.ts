@@ -1,5 +1,7 @@
 // The demo as a visitor runs it; and that it can fail, without which its rows would prove nothing.
 
+import { once } from 'node:events'
+import { connect } from 'node:http2'
 import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { requireFree } from '../../src/demo/ports.ts'
@@ -50,11 +52,22 @@ t.test('for people it says SYNTHETIC first, marks rows, and stays until it is to
   t.notMatch(demo.stdout(), '\u001b[', 'no colours where nobody sees them')
   t.notMatch(demo.stdout(), /^!!/m)
   t.match(await ask(base, { path: '/hello', tls: true }), { status: 200, body: /hello from the function/ })
+  t.equal(await statusOverHttp2(base + 2), 200, 'what it says to try works for curl, which takes HTTP/2 where it can')
   demo.signal('SIGINT')
   t.match(await demo.exit, { code: 0, signal: null })
   t.match(demo.stdout(), /\nleaving\n$/)
   t.equal(demo.stderr(), '')
 })
+
+async function statusOverHttp2(port: number): Promise<unknown> {
+  const session = connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false })
+  try {
+    const [head] = await once(session.request({ ':path': '/hello' }).resume(), 'response')
+    return head[':status']
+  } finally {
+    session.destroy()
+  }
+}
 
 t.test('a taken port is told by its number', async t => {
   const taken = await listen(t, createServer())
