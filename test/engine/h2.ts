@@ -458,7 +458,7 @@ t.test('a verified container has to choose HTTP/2', async t => {
     makeDialer: (port, clock) => ({ ...plainDialer(port, clock), verified: true }),
   })
   t.match(await ask(client()), { status: 502 })
-  t.match((await gate.next()).faults[0]?.message, /want ALPN h2/)
+  t.match((await gate.next()).faults[0]?.message, /did not choose HTTP\/2 .* "auto" bridges/)
 })
 
 t.test('a client that leaves while it waits takes nothing from those behind it', async t => {

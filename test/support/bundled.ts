@@ -2,7 +2,7 @@
 // lacks failing as it does there. A test that asks for synthetic evidence or for a short quiet period gets a bundle that
 // has them besides (enclave-demo.ts); every other gets the very bytes of dist/enclave.js.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -45,6 +45,7 @@ export function bundledCommand(args: readonly string[], { node = [], quietMs }: 
 
 function policyFile(name: string): string {
   const file = join(folder, `${name}.json`)
-  writeFileSync(file, shipped[name] ?? '')
+  // Once only: a process that was started a moment ago may be reading it.
+  if (!existsSync(file)) writeFileSync(file, shipped[name] ?? '')
   return file
 }

@@ -127,7 +127,12 @@ export class Upstreams {
         if (outcome instanceof Fault) settled(outcome)
         else if (this.#dialer.verified && outcome.protocol !== 'h2') {
           outcome.socket.destroy()
-          settled(new Fault('upstream-malformed', 'http2: the container did not choose HTTP/2 (ALPN h2); upstream.protocol "auto" bridges'))
+          settled(
+            new Fault(
+              'upstream-malformed',
+              'http2: the container did not choose HTTP/2 (ALPN h2); upstream.protocol "auto" bridges',
+            ),
+          )
         } else this.adopt(outcome, settled)
       },
       { offer: ['h2'] },
