@@ -305,6 +305,7 @@ export function weaknesses(policy: Policy): readonly string[] {
     [inbound.plaintext === 'serve', 'inbound.plaintext=serve'],
     [inbound.tlsFloor === 'TLSv1.2', 'inbound.tls>=1.2'],
     [policy.identity.allowUnattestedIssuer, 'identity.allowUnattestedIssuer'],
+    [policy.service !== undefined && policy.hosts.length === 0, 'hosts=none'],
     [upstream.mode !== 'attested', `upstream.mode=${upstream.mode}`],
     [upstream.mode === 'attested', 'upstream.trust=measurement'],
     [upstream.mode === 'attested' && upstream.freshness === 'none', 'upstream.freshness=none'],

@@ -27,7 +27,10 @@ export function misdirection(meant: Meant): ((head: RequestHead) => Reply | unde
   }
 }
 
-/** Revisions are named after their service: `cart-00012`, or `cart-` and what its author chose. */
+/**
+ * Revisions are named after their service: `cart-00012`, or `cart-` and what its author chose. So one of `cart-admin` may
+ * be one of `cart`: only hosts tell these two apart.
+ */
 function belongs(head: RequestHead, service: { namespace: string; name: string }): boolean {
   const namespace = head.header(header.servingNamespace)
   const revision = head.header(header.servingRevision)

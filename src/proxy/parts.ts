@@ -11,6 +11,7 @@ import type { Policy } from '../config/policy.ts'
 import type { ProxyConfig } from '../config/proxy.ts'
 import { type Dialer, makeDialer, type Reason } from '../engine/dial.ts'
 import type { Engine, MakeEngine } from '../engine/engine.ts'
+import { spellings } from '../engine/rewrite.ts'
 import { bothVersions } from '../engine/versions.ts'
 import type { Gate, Recorder, Reply } from '../gate/contract.ts'
 import { Deadlines } from '../gate/deadlines.ts'
@@ -260,9 +261,10 @@ function makeRoleGate({ options, life, metrics, verified, ...rest }: GateInputs)
       if (refusal) metrics.plaintextRefused()
       return refusal
     },
-    misdirected: verified ? misdirection({ service: policy.service, hosts: policy.hosts }) : undefined,
+    misdirected: misdirection({ service: policy.service, hosts: policy.hosts }),
     probe: head => answerProbe(head, state),
-    kubeletProbesPass: policy.inbound.plaintext === 'serve',
+    // Anybody can say that it is one, and nobody passes the policy's own ceiling.
+    kubeletProbesPass: policy.inbound.plaintext === 'serve' && policy.maxConcurrency === undefined,
   })
 }
 
@@ -283,7 +285,9 @@ function engineOptions(
     // Anybody can send it; where the policy knows our hosts, it was one of them or the request has been refused.
     honourOriginalHost: !dialer.verified || policy.hosts.length > 0,
     // Whoever writes our own field is not us.
-    strip: [...policy.inbound.strip, ...(policy.inbound.identityHeader ? [policy.inbound.identityHeader] : [])],
+    strip: [...policy.inbound.strip, ...(policy.inbound.identityHeader ? [policy.inbound.identityHeader] : [])].map(
+      spellings,
+    ),
     identityHeader: policy.inbound.identityHeader,
     allowUnframed: !dialer.verified || allowUnframed,
     maxIdleUpstream: config.concurrency > 0 ? config.concurrency : unlimitedIdle,

@@ -6,6 +6,7 @@ import { connect as tlsConnect } from 'node:tls'
 import t from 'tap'
 import type { QuoteSource } from '../../src/attest/evidence.ts'
 import { systemClock } from '../../src/base/clock.ts'
+import { compatible } from '../../src/config/policies.ts'
 import { decodeStat } from '../../src/demo/autoscaler.ts'
 import { demoFunction, demoProxy, demoStranger } from '../../src/demo/enclaves.ts'
 import { demoCredential } from '../../src/demo/function.ts'
@@ -14,7 +15,7 @@ import { makeRatlsCredential } from '../../src/identity/sources/self-signed.ts'
 import { startProxy } from '../../src/proxy/proxy.ts'
 import { FakeClock } from '../support/clock.ts'
 import { makeCredential } from '../support/identity.ts'
-import { ask, choosePorts, type Ports, probe, until } from '../support/process.ts'
+import { ask, choosePorts, type Environment, type Ports, probe, until } from '../support/process.ts'
 import {
   insideOptions,
   open,
@@ -194,6 +195,50 @@ t.test('connections are counted while they are open, places where there is a lim
   t.ok(lines().some(({ message }) => limited.test(String(message))))
   held.socket.destroy()
   await until('it is counted out', async () => /^postern_connections 0$/m.test(await page()))
+})
+
+const served = JSON.parse(compatible)
+
+t.test('fields that the policy takes away are gone in every spelling', async t => {
+  const policy = { ...served, inbound: { ...served.inbound, strip: ['x_internal_user'] } }
+  const { ports } = await startInside(t, { policy })
+  const container = await startContainer(t, ports.user)
+  const headers = { 'X-Internal-User': 'a', x_internal_user: 'b', kept: 'c' }
+  t.match(await ask(ports.serving, { headers }), { status: 200 })
+  const received = container.received.at(-1)?.headers ?? {}
+  t.same(
+    Object.keys(headers).filter(name => name.toLowerCase() in received),
+    ['kept'],
+  )
+})
+
+t.test("whoever says that it is the kubelet waits below the policy's own ceiling, and passes the host's", async t => {
+  const send = async (limits: object, env: Environment): Promise<number> => {
+    const { ports } = await startInside(t, { policy: { ...served, limits }, env })
+    const container = await startContainer(t, ports.user)
+    const head = 'GET /hold HTTP/1.1\r\nHost: hello\r\nK-Kubelet-Probe: queue\r\n\r\n'
+    for (let i = 0; i < 2; i++) open(t, ports.serving).send(head)
+    await until('one is in the container', () => container.held() > 0)
+    await until('both have come', async () => {
+      const page = (await ask(ports.metrics, { path: '/metrics' })).body
+      return /^postern_connections 2$/m.test(page)
+    })
+    await exchange(
+      ports.serving,
+      'GET / HTTP/1.1\r\nHost: hello\r\nK-Network-Probe: queue\r\nConnection: close\r\n\r\n',
+    )
+    return container.held()
+  }
+  t.equal(await send({ concurrency: 1 }, prometheus), 1)
+  t.equal(await send({}, { ...prometheus, CONTAINER_CONCURRENCY: '1' }), 2)
+})
+
+t.test('hosts of the policy hold in plaintext too', async t => {
+  const { ports } = await startInside(t, { policy: { ...served, hosts: ['cart.example'] } })
+  const container = await startContainer(t, ports.user)
+  t.match(await ask(ports.serving, { headers: { host: 'cart.example' } }), { status: 200 })
+  t.match(await ask(ports.serving, { headers: { host: 'other.example' } }), { status: 421 })
+  t.equal(container.received.length, 1)
 })
 
 t.test('a container that is not ready is told of on stderr, in plain words', async t => {

@@ -46,11 +46,12 @@ type Floors = Readonly<Record<string, number>> | null
 const allAtLeast = (base: Floors, effective: Floors): boolean =>
   base === null ||
   (effective !== null && Object.entries(base).every(([name, floor]) => (effective[name] ?? -1) >= floor))
-/** One of these, the narrowest first; what is left out is the one named. */
+/** One of these, the narrowest first. */
 const ranked =
-  (ranks: Texts, absent = '') =>
-  (base: string | undefined, effective: string | undefined): boolean =>
-    ranks.includes(effective ?? absent) && ranks.indexOf(effective ?? absent) <= ranks.indexOf(base ?? absent)
+  (ranks: Texts) =>
+  (base = '', effective = ''): boolean =>
+    ranks.includes(effective) && ranks.indexOf(effective) <= ranks.indexOf(base)
+const anyOrSame = (base = 'issued', effective = 'issued'): boolean => base === 'none' || base === effective
 const same = (base: unknown, effective: unknown): boolean => JSON.stringify(base) === JSON.stringify(effective)
 
 /** True where whoever the second entry accepts, the first accepts too. */
@@ -82,7 +83,8 @@ export const narrowings: readonly Narrowing[] = [
   row('inbound.strip', 'all of them, and more', (base: Texts, effective: Texts) => within(effective, base)),
   row('upstream.maxConnectionAgeSeconds', 'at most', atMost),
   row('upstream.allowUnframed', 'false', (base: boolean, effective: boolean) => base || !effective),
-  row('upstream.freshness', 'challenge, issued, none: no later one', ranked(['challenge', 'issued', 'none'], 'issued')),
+  // Neither of the two that ask for something asks for all that the other does: `issued` also asks for our service's name.
+  row('upstream.freshness', 'the same; any where the base says none', anyOrSame),
   row('upstream.upgrade.allow', 'some of them', starOrWithin),
   row('upstream.probe', 'the same, or any where the base has none', same, none),
   row(
