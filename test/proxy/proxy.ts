@@ -223,10 +223,7 @@ t.test("whoever says that it is the kubelet waits below the policy's own ceiling
       const page = (await ask(ports.metrics, { path: '/metrics' })).body
       return /^postern_connections 2$/m.test(page)
     })
-    await exchange(
-      ports.serving,
-      'GET / HTTP/1.1\r\nHost: hello\r\nK-Network-Probe: queue\r\nConnection: close\r\n\r\n',
-    )
+    await probe(ports.serving)
     return container.held()
   }
   t.equal(await send({ concurrency: 1 }, prometheus), 1)
