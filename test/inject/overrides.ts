@@ -6,7 +6,13 @@ const mi = 1024n * 1024n
 
 function read(annotations: Record<string, unknown>, changes: object = {}) {
   const reasons: string[] = []
-  const settings = readOverrides(annotations as never, ['user-container', 'other'], options(changes), reasons)
+  const settings = readOverrides(
+    annotations as never,
+    ['user-container', 'other'],
+    options(changes),
+    undefined,
+    reasons,
+  )
   return { settings, reasons }
 }
 
