@@ -34,7 +34,9 @@ export function adopt(
     reasons.push('labels: want app.kubernetes.io/name or app; it is what metrics, logs and policy call the service')
   }
   reasons.push(...unfit(spec))
-  const served = servedBy(others, settings.port, reasons)
+  const there = containers.find(each => at(each, 'name') === containerName)
+  // A mesh may have added a container with ports of its own since the first pass, which knew the port.
+  const served = servedBy(others, there ? portOf(there) : settings.port, reasons)
   const serving = others.find(each => at(each, 'name') === served?.container)
   const probe = serving && movedProbe(serving, reasons)
   if (reasons.length > before || served === undefined || service === undefined) return pod
@@ -44,12 +46,16 @@ export function adopt(
     ...{ sidecar, settings, served, service, probe },
     revision: revision.filter(each => each !== undefined).join('-'),
   })
-  const there = containers.find(each => at(each, 'name') === containerName)
   if (there !== undefined) {
     reasons.push(...foreign(there, wanted))
     return pod
   }
   return put(pod, 'spec', withContainer(spec, served, wanted, settings))
+}
+
+function portOf(proxy: JsonObject): string | undefined {
+  const value = at(objectsAt(proxy, 'env').find(each => at(each, 'name') === 'USER_PORT') ?? {}, 'value')
+  return typeof value === 'string' ? value : undefined
 }
 
 function serviceOf(pod: JsonObject): string | undefined {
