@@ -119,6 +119,7 @@ t.test('chart and kustomize make the same of the injector', async t => {
     t.same(ours, theirs, kind)
   }
   const webhooks = [chart, overlay].map(list => bare(pick(list, 'MutatingWebhookConfiguration')).webhooks)
+  t.equal(webhooks[0].length, 2)
   t.same(webhooks[0], webhooks[1])
   const certificates = [chart, overlay].map(list =>
     list.filter(({ kind }) => kind === 'Certificate').map(({ metadata, spec }) => [metadata.name, spec]),
@@ -133,7 +134,8 @@ t.test('other values', { skip: helmMissing }, async t => {
     '--set',
     'tls.certManager=false,tls.caBundle=QUJD,require=false,networkPolicy=false,istio=true,podMonitor=true',
   )
-  t.equal(pick(own, 'MutatingWebhookConfiguration').webhooks[0].clientConfig.caBundle, 'QUJD')
+  for (const { clientConfig } of pick(own, 'MutatingWebhookConfiguration').webhooks)
+    t.equal(clientConfig.caBundle, 'QUJD')
   for (const kind of ['Certificate', 'ValidatingAdmissionPolicy', 'NetworkPolicy'])
     t.equal(pick(own, kind), undefined, kind)
   t.equal(pick(own, 'Deployment').spec.template.metadata.labels['sidecar.istio.io/inject'], 'false')

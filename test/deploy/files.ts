@@ -4,6 +4,8 @@ import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { readInjectOptions } from '../../src/config/inject.ts'
+import { askedLabel } from '../../src/inject/adopt.ts'
+import { revisionLabel } from '../../src/inject/mutate.ts'
 import { reviewPath } from '../../src/inject/server.ts'
 import { deployFiles, golden, pick, readObjects, variants } from '../support/deploy.ts'
 import { restricted, type Tree } from '../support/pods.ts'
@@ -46,6 +48,15 @@ t.test('every options file can be used, and each platform has one', async t => {
   const found = files.map(path => readInjectOptions(readFileSync(join(repository, path)), path).platform)
   t.same([...new Set(found)].sort(), ['aks', 'aks-legacy', 'intel', 'nri'])
 })
+
+/** A LabelSelector, as far as ours go. */
+function selects({ matchLabels = {}, matchExpressions = [] }: Tree, labels: Tree): boolean {
+  const there = (key: string): boolean => Object.hasOwn(labels, key)
+  return (
+    Object.entries(matchLabels).every(([key, value]) => labels[key] === value) &&
+    matchExpressions.every(({ key, operator }: Tree) => there(key) === (operator === 'Exists'))
+  )
+}
 
 /** Kinds by the version that Kubernetes 1.30 and later serve, and those of operators. */
 const served: Readonly<Record<string, readonly string[]>> = {
@@ -99,21 +110,35 @@ for (const name of Object.keys(variants)) {
       t.match(template.metadata.labels, wanted)
       t.ok(Object.keys(wanted).length > 0, 'a selector of nothing selects everything')
     }
-    const [webhook] = pick(rendered, 'MutatingWebhookConfiguration').webhooks
     const { name: serviceName, namespace } = service.metadata
-    t.match(webhook.clientConfig.service, {
-      name: serviceName,
-      namespace,
-      path: reviewPath,
-      port: service.spec.ports[0].port,
-    })
+    for (const webhook of pick(rendered, 'MutatingWebhookConfiguration').webhooks) {
+      t.match(webhook.clientConfig.service, {
+        name: serviceName,
+        namespace,
+        path: reviewPath,
+        port: service.spec.ports[0].port,
+      })
+      t.ok(webhook.namespaceSelector.matchExpressions[0].values.includes(namespace), 'it does not wait for itself')
+      t.equal(webhook.failurePolicy, 'Fail')
+    }
     t.equal(service.spec.ports[0].targetPort, 'https')
-    t.ok(webhook.namespaceSelector.matchExpressions[0].values.includes(namespace), 'it does not wait for itself')
-    t.equal(webhook.failurePolicy, 'Fail')
     const options = pick(rendered, 'ConfigMap', 'postern-inject-options')
     readInjectOptions(Buffer.from(options.data['options.json']), name)
     t.ok(template.spec.volumes.some((volume: Tree) => volume.configMap?.name === options.metadata.name))
   })
+
+  t.test(
+    `${name}: a pod is sent to one webhook at most, and to one whenever the injector has something to do`,
+    async t => {
+      const { webhooks } = pick(rendered, 'MutatingWebhookConfiguration')
+      const called = (labels: Tree): string[] =>
+        webhooks.filter(({ objectSelector }: Tree) => selects(objectSelector, labels)).map((each: Tree) => each.name)
+      t.same(called({ [revisionLabel]: 'a' }), ['queue-proxy.inject.postern'])
+      t.same(called({ [revisionLabel]: 'a', [askedLabel]: 'true' }), ['queue-proxy.inject.postern'])
+      t.same(called({ [askedLabel]: 'true' }), ['sidecar.inject.postern'])
+      for (const labels of [{}, { app: 'a' }, { [askedLabel]: 'false' }]) t.same(called(labels), [])
+    },
+  )
 
   const certificate = pick(rendered, 'Certificate', 'postern-inject')
   if (certificate === undefined) continue
@@ -128,12 +153,20 @@ for (const name of Object.keys(variants)) {
   })
 }
 
-t.test('revisions are reached where Knative needs it, and nowhere else', async t => {
-  const { spec } = pick(readObjects(golden('network')), 'NetworkPolicy')
-  const ports = spec.ingress.map((rule: Tree) => rule.ports.map((port: Tree) => port.port))
-  t.same(ports, [[8012, 8013, 8112], [9090], [9091]])
-  for (const rule of spec.ingress) t.ok(rule.from.length > 0, 'no port is open to everybody')
-})
+const reached: [name: string, ports: number[][]][] = [
+  ['postern-revisions', [[8012, 8013, 8112], [9090], [9091]]],
+  ['postern-sidecars', [[8012, 8013, 8112], [9091]]],
+]
+for (const [name, ports] of reached) {
+  t.test(`${name} are reached where it has to be, and nowhere else`, async t => {
+    const { spec } = pick(readObjects(golden('network')), 'NetworkPolicy', name)
+    t.same(
+      spec.ingress.map((rule: Tree) => rule.ports.map((port: Tree) => port.port)),
+      ports,
+    )
+    for (const rule of spec.ingress) t.ok(rule.from.length > 0, 'no port is open to everybody')
+  })
+}
 
 t.test('every alert has its entry in the runbooks', async t => {
   const rules = pick(readObjects(golden('everything')), 'PrometheusRule').spec.groups.flatMap(
