@@ -82,7 +82,7 @@ for (const name of Object.keys(variants)) {
     for (const { apiVersion, kind } of rendered) t.ok(served[apiVersion]?.includes(kind), `${apiVersion} ${kind}`)
   })
 
-  const deployment = pick(rendered, 'Deployment')
+  const deployment = pick(rendered, 'Deployment', 'postern-inject')
   if (deployment === undefined) continue
 
   t.test(`${name}: the injector itself is restricted, without an exception`, async t => {
@@ -153,6 +153,63 @@ for (const name of Object.keys(variants)) {
   })
 }
 
+/** Where the CA's pod leaves the restricted profile: the socket of AESM lies on the host. */
+const socketOnHost = ['HostPath Volumes', 'Volume Types']
+for (const [name, exceptions] of [
+  ['provision', socketOnHost],
+  ['provision-aks', socketOnHost],
+  ['provision-nri', []],
+] as const) {
+  const rendered = readObjects(golden(name))
+  const { spec, metadata } = pick(rendered, 'Deployment', 'provision')
+  const [container] = spec.template.spec.containers
+
+  t.test(`${name}: the CA is restricted but for the listed, and its namespace lets that in`, async t => {
+    const broken = restricted.filter(([, find]) => find(spec.template, container).length > 0)
+    t.same(
+      broken.map(([control]) => control),
+      exceptions,
+    )
+    const { name: namespace, labels } = pick(rendered, 'Namespace').metadata
+    t.equal(namespace, metadata.namespace)
+    const enforced = exceptions.length === 0 ? 'restricted' : 'privileged'
+    t.equal(labels['pod-security.kubernetes.io/enforce'], enforced)
+  })
+
+  t.test(`${name}: one process, that has its device, its port and whoever may ask`, async t => {
+    t.same([spec.replicas, spec.strategy], [1, { type: 'Recreate' }])
+    t.strictSame([container.command, container.args], [undefined, undefined], 'what it is told is measured')
+    const { labels, annotations = {} } = spec.template.metadata
+    const given = [...Object.keys(container.resources.limits), ...Object.keys(annotations)]
+    t.ok(given.some(each => /^sgx\.intel\.com\/epc$|^devices\.noderesource\.dev\/container\.ca$/.test(each)))
+    t.notOk(
+      given.some(each => /provision/.test(each)),
+      'quotes are made out of process',
+    )
+    const service = pick(rendered, 'Service')
+    const { host, port } = provisionUrl()
+    t.equal(host, `${service.metadata.name}.${service.metadata.namespace}.svc`)
+    t.equal(port, service.spec.ports[0].port)
+    const policy = pick(rendered, 'NetworkPolicy').spec
+    for (const selector of [service.spec.selector, spec.selector.matchLabels, policy.podSelector.matchLabels]) {
+      t.match(labels, selector)
+      t.ok(Object.keys(selector).length > 0)
+    }
+    t.same(
+      policy.ingress.map((rule: Tree) => rule.ports.map((each: Tree) => each.port)),
+      [['https'], ['http']],
+    )
+    for (const rule of policy.ingress) t.ok(rule.from.length > 0, 'no port is open to everybody')
+  })
+}
+
+/** Where the guide's policy looks for it. */
+function provisionUrl(): { host: string; port: number } {
+  const guide = readFileSync(join(repository, 'docs/provision.md'), 'utf8')
+  const url = new URL(/"url": "([^"]+)"/.exec(guide)?.[1] ?? '')
+  return { host: url.hostname, port: Number(url.port) }
+}
+
 const reached: [name: string, ports: number[][]][] = [
   ['postern-revisions', [[8012, 8013, 8112], [9090], [9091]]],
   ['postern-sidecars', [[8012, 8013, 8112], [9091]]],
@@ -185,7 +242,10 @@ t.test('every series in an alert is one that we make', async t => {
     .map(path => readFileSync(join(repository, path), 'utf8'))
     .join()
   const rules = readFileSync(join(repository, 'deploy/components/prometheus/rules.yaml'), 'utf8')
-  for (const [name] of rules.matchAll(/\bpostern_[a-z_]+/g)) t.ok(source.includes(`'${name}'`), name)
+  // Gauges of the attesting CA are named behind their common beginning.
+  const made = (name: string): boolean =>
+    source.includes(`'${name}'`) || source.includes(`gauge('${name.replace('postern_provision_', '')}'`)
+  for (const [name] of rules.matchAll(/\bpostern_[a-z_]+/g)) t.ok(made(name), name)
 })
 
 t.test('paths that the documents name are there', async t => {

@@ -15,6 +15,9 @@ export const variants: Readonly<Record<string, string>> = {
   nri: 'deploy/overlays/nri',
   everything: 'deploy/overlays/everything',
   network: 'deploy/network',
+  provision: 'deploy/overlays/provision',
+  'provision-aks': 'deploy/overlays/provision-aks',
+  'provision-nri': 'deploy/overlays/provision-nri',
   'knative-compatible': 'test/deploy/knative-compatible',
   'knative-confidential': 'test/deploy/knative-confidential',
 }
