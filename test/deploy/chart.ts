@@ -148,10 +148,11 @@ for (const [platform, name, flags] of caPlatforms) {
       t.same(ours?.spec, theirs?.spec, kind)
       t.equal(ours?.automountServiceAccountToken, theirs?.automountServiceAccountToken)
     }
-    const annotations = [chart, overlay].map(
+    const [ours = {}, theirs = {}] = [chart, overlay].map(
       list => pick(list, 'Deployment', 'provision').spec.template.metadata.annotations,
     )
-    t.same(annotations[0], annotations[1])
+    t.same(Object.keys(ours), Object.keys(theirs))
+    for (const [key, value] of Object.entries<string>(theirs)) t.same(JSON.parse(ours[key]), JSON.parse(value), key)
   })
 }
 
