@@ -46,7 +46,7 @@ t.test('every file is named by a kustomization', async t => {
 t.test('every options file can be used, and each platform has one', async t => {
   const files = deployFiles().filter(path => path.endsWith('options.json'))
   const found = files.map(path => readInjectOptions(readFileSync(join(repository, path)), path).platform)
-  t.same([...new Set(found)].sort(), ['aks', 'aks-legacy', 'intel', 'nri'])
+  t.same([...new Set(found)].sort(), ['aks', 'aks-legacy', 'intel', 'none', 'nri'])
 })
 
 /** A LabelSelector, as far as ours go. */

@@ -13,6 +13,7 @@ export const variants: Readonly<Record<string, string>> = {
   intel: 'deploy/overlays/intel',
   aks: 'deploy/overlays/aks',
   nri: 'deploy/overlays/nri',
+  plain: 'deploy/overlays/plain',
   everything: 'deploy/overlays/everything',
   network: 'deploy/network',
   provision: 'deploy/overlays/provision',
