@@ -7,7 +7,7 @@ import type { SidecarOptions } from '../config/inject-shape.ts'
 import { forProxy, type SidecarSettings } from './overrides.ts'
 import { type Served, servedBy } from './serving.ts'
 import { containerName, movedProbe, sidecarContainer } from './sidecar.ts'
-import { at, covers, objectAt, objectsAt, put } from './tree.ts'
+import { at, covers, objectAt, objectsAt, put, textAt } from './tree.ts'
 
 /** On the pod's template: labels are what a webhook can be called by. */
 export const askedLabel = 'postern.dev/inject'
@@ -41,11 +41,9 @@ export function adopt(
   const probe = serving && movedProbe(serving, reasons)
   if (reasons.length > before || served === undefined || service === undefined) return pod
 
-  const revision = [service, at(objectAt(objectAt(pod, 'metadata'), 'labels'), 'pod-template-hash')]
-  const wanted = sidecarContainer({
-    ...{ sidecar, settings, served, service, probe },
-    revision: revision.filter(each => each !== undefined).join('-'),
-  })
+  const template = textAt(labelsOf(pod), 'pod-template-hash')
+  const revision = template === '' ? service : `${service}-${template}`
+  const wanted = sidecarContainer({ sidecar, settings, served, service, revision, probe })
   if (there !== undefined) {
     reasons.push(...foreign(there, wanted))
     return pod
@@ -54,14 +52,15 @@ export function adopt(
 }
 
 function portOf(proxy: JsonObject): string | undefined {
-  const value = at(objectsAt(proxy, 'env').find(each => at(each, 'name') === 'USER_PORT') ?? {}, 'value')
-  return typeof value === 'string' ? value : undefined
+  const variable = objectsAt(proxy, 'env').find(each => at(each, 'name') === 'USER_PORT')
+  return variable && textAt(variable, 'value')
 }
 
+const labelsOf = (pod: JsonObject): JsonObject => objectAt(objectAt(pod, 'metadata'), 'labels')
+
 function serviceOf(pod: JsonObject): string | undefined {
-  const labels = objectAt(objectAt(pod, 'metadata'), 'labels')
-  const name = at(labels, 'app.kubernetes.io/name') ?? at(labels, 'app')
-  return typeof name === 'string' && name !== '' ? name : undefined
+  const labels = labelsOf(pod)
+  return textAt(labels, 'app.kubernetes.io/name') || textAt(labels, 'app') || undefined
 }
 
 /** Sentences about a pod in which a proxy cannot do its work. */
@@ -85,8 +84,8 @@ function foreign(there: JsonObject, wanted: JsonObject): readonly string[] {
   const values = (container: JsonObject): JsonObject =>
     Object.fromEntries(
       objectsAt(container, 'env')
-        .filter(each => !mayDiffer.includes(String(at(each, 'name'))))
-        .map(each => [String(at(each, 'name')), each]),
+        .filter(each => !mayDiffer.includes(textAt(each, 'name')))
+        .map(each => [textAt(each, 'name'), each]),
     )
   const [got, want] = [values(there), values(wanted)]
   const extra = Object.keys(got).filter(name => at(want, name) === undefined)
@@ -104,8 +103,9 @@ function withContainer(spec: JsonObject, served: Served, wanted: JsonObject, set
   const containers = objectsAt(spec, 'containers').map(each =>
     at(each, 'name') === served.container ? draining(withoutProbe(each)) : each,
   )
-  const grace = Math.max(Number(at(spec, 'terminationGracePeriodSeconds') ?? 30), settings.timeoutSeconds)
-  return { ...spec, terminationGracePeriodSeconds: grace, containers: [...containers, wanted] }
+  const grace = at(spec, 'terminationGracePeriodSeconds')
+  const longest = Math.max(typeof grace === 'number' ? grace : 0, settings.timeoutSeconds)
+  return { ...spec, terminationGracePeriodSeconds: longest, containers: [...containers, wanted] }
 }
 
 /** The proxy asks it from now on, and the kubelet the proxy. A command only the kubelet can run, so that one stays. */

@@ -11,7 +11,7 @@ import { readOverrides, type Settings } from './overrides.ts'
 import { socketFolder, table } from './platforms.ts'
 import { forbidden, harden } from './security.ts'
 import { containerName } from './sidecar.ts'
-import { append, at, covers, objectAt, objectsAt, put } from './tree.ts'
+import { append, at, covers, objectAt, objectsAt, put, textAt } from './tree.ts'
 
 export type Injection =
   /** Neither a pod of a revision nor one that asks for a proxy, or one that opted out. */
@@ -30,7 +30,7 @@ export function inject(pod: JsonObject, options: InjectOptions): Injection {
   if (whose === undefined || (whose === 'knative' && proxyIn(pod) === undefined)) return { outcome: 'skipped' }
 
   const reasons: string[] = []
-  const others = containers.map(each => String(at(each, 'name'))).filter(name => name !== containerName)
+  const others = containers.map(each => textAt(each, 'name')).filter(name => name !== containerName)
   const sidecar = whose === 'knative' ? undefined : (options.sidecar ?? undefined)
   const settings = readOverrides(objectAt(metadata, 'annotations'), others, options, sidecar, reasons)
   if (reasons.length === 0 && !settings.inject) return { outcome: 'skipped' }

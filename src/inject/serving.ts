@@ -3,7 +3,7 @@
 // somebody else's port and leave the right one open.
 
 import type { JsonObject } from '../base/json.ts'
-import { at, objectsAt } from './tree.ts'
+import { at, objectsAt, textAt } from './tree.ts'
 
 export interface Served {
   /** Name of the container that serves. */
@@ -63,8 +63,8 @@ function portsOf(container: JsonObject): readonly Declared[] {
   return objectsAt(container, 'ports')
     .filter(each => (at(each, 'protocol') ?? 'TCP') === 'TCP')
     .map(each => {
-      const name = String(at(each, 'name') ?? '')
-      const port = Number(at(each, 'containerPort'))
+      const name = textAt(each, 'name')
+      const port = portAt(each)
       return {
         container: nameOf(container),
         port,
@@ -75,4 +75,9 @@ function portsOf(container: JsonObject): readonly Declared[] {
     })
 }
 
-const nameOf = (container: JsonObject): string => String(at(container, 'name'))
+const portAt = (declared: JsonObject): number => {
+  const port = at(declared, 'containerPort')
+  return typeof port === 'number' ? port : 0
+}
+
+const nameOf = (container: JsonObject): string => textAt(container, 'name')

@@ -6,7 +6,7 @@ import type { Json, JsonObject } from '../base/json.ts'
 import type { SidecarOptions } from '../config/inject-shape.ts'
 import type { SidecarSettings } from './overrides.ts'
 import type { Served } from './serving.ts'
-import { at, objectAt, objectsAt, put } from './tree.ts'
+import { at, objectAt, objectsAt, put, textAt } from './tree.ts'
 
 export const containerName = 'queue-proxy'
 
@@ -132,12 +132,13 @@ export function movedProbe(container: JsonObject, reasons: string[]): JsonObject
   for (const kind of ['httpGet', 'tcpSocket'] as const) {
     const handler = objectAt(probe, kind)
     if (at(handler, 'host') !== undefined) {
-      reasons.push(`${at(container, 'name')}: readinessProbe.${kind}.host: want none; the proxy asks the container`)
+      reasons.push(`${textAt(container, 'name')}: readinessProbe.${kind}.host: want none; the proxy asks the container`)
     }
     const named = at(handler, 'port')
     if (typeof named !== 'string') continue
     const number = portNamed(container, named)
-    if (number === undefined) reasons.push(`${at(container, 'name')}: readinessProbe.${kind}.port: no port ${named}`)
+    if (number === undefined)
+      reasons.push(`${textAt(container, 'name')}: readinessProbe.${kind}.port: no port ${named}`)
     else probe = put(probe, kind, put(handler, 'port', number))
   }
   return probe
