@@ -52,6 +52,10 @@ export const valuesShape = object({
       }),
       epcMiB: integer(64, 65_536),
       memory: quantity,
+      keyClaim: described(
+        'A PersistentVolumeClaim for a key that is sealed',
+        text(/^(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)?$/, 'a name, or nothing'),
+      ),
       aesmFolder: text(/^(?:\/[A-Za-z0-9][A-Za-z0-9._-]*)+$/, 'an absolute path without . and ..'),
       nodeSelector: anyObject,
     }),

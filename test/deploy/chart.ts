@@ -130,6 +130,7 @@ t.test('chart and kustomize make the same of the injector', async t => {
 const caPlatforms: [platform: string, golden: string, flags: string[]][] = [
   ['intel', 'provision', []],
   ['aks', 'provision-aks', ['--set', 'options.platform=aks']],
+  ['sealed', 'provision-sealed', ['--set', 'provision.keyClaim=provision-key']],
   [
     'nri',
     'provision-nri',

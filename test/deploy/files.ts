@@ -60,7 +60,7 @@ function selects({ matchLabels = {}, matchExpressions = [] }: Tree, labels: Tree
 
 /** Kinds by the version that Kubernetes 1.30 and later serve, and those of operators. */
 const served: Readonly<Record<string, readonly string[]>> = {
-  v1: ['ConfigMap', 'Namespace', 'Service', 'ServiceAccount'],
+  v1: ['ConfigMap', 'Namespace', 'PersistentVolumeClaim', 'Service', 'ServiceAccount'],
   'apps/v1': ['Deployment'],
   'policy/v1': ['PodDisruptionBudget'],
   'networking.k8s.io/v1': ['NetworkPolicy'],
@@ -158,6 +158,7 @@ const socketOnHost = ['HostPath Volumes', 'Volume Types']
 for (const [name, exceptions] of [
   ['provision', socketOnHost],
   ['provision-aks', socketOnHost],
+  ['provision-sealed', socketOnHost],
   ['provision-nri', []],
 ] as const) {
   const rendered = readObjects(golden(name))

@@ -147,6 +147,14 @@ const trees: [name: string, tree: Tree][] = [
   ['that has the proxy that it asked for', injected.outcome === 'patched' ? injected.pod : {}],
 ]
 
+t.test('a pod that asks for a proxy: one patch, and nothing for the pod that it makes', async t => {
+  const { response } = JSON.parse(answerReview(reviewBytes(asking), everything).body)
+  t.match(response, { uid, allowed: true, patchType: 'JSONPatch' })
+  const applied = apply(asking, JSON.parse(Buffer.from(response.patch, 'base64').toString()))
+  t.equal(proxyOf(applied).image, sidecar.image)
+  t.equal(answerReview(reviewBytes(applied as never), everything).outcome, 'unchanged')
+})
+
 /** Every place of a tree, as a path. */
 const placesOf = (tree: Tree, path: readonly string[] = []): string[][] =>
   typeof tree !== 'object' || tree === null

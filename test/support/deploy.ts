@@ -19,6 +19,7 @@ export const variants: Readonly<Record<string, string>> = {
   provision: 'deploy/overlays/provision',
   'provision-aks': 'deploy/overlays/provision-aks',
   'provision-nri': 'deploy/overlays/provision-nri',
+  'provision-sealed': 'deploy/overlays/provision-sealed',
   'knative-compatible': 'test/deploy/knative-compatible',
   'knative-confidential': 'test/deploy/knative-confidential',
 }
