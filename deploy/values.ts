@@ -9,9 +9,11 @@ const quantity = text(/^[0-9.]+(?:[KMGTPE]i|[numkMGTPE])?$/, 'a quantity')
 const amounts = object({ cpu: defaulted(quantity, '50m'), memory: defaulted(quantity, '128Mi') })
 const name = text(/^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/, 'a name of lower-case letters, digits, hyphens and dots')
 
+const repository = text(/^[a-z0-9][A-Za-z0-9._:/-]*$/, 'an image without tag')
+
 export const valuesShape = object({
   image: object({
-    repository: text(/^[a-z0-9][A-Za-z0-9._:/-]*$/, 'an image without tag'),
+    repository,
     tag: text(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/, 'a tag'),
     digest: described(
       'Instead of the tag',
@@ -40,6 +42,24 @@ export const valuesShape = object({
   networkPolicy: flag,
   istio: flag,
   podMonitor: flag,
+  provision: described(
+    'The attesting CA',
+    object({
+      enabled: flag,
+      image: object({
+        repository,
+        digest: text(/^sha256:[0-9a-f]{64}$/, 'sha256: and 64 hex digits'),
+      }),
+      epcMiB: integer(64, 65_536),
+      memory: quantity,
+      keyClaim: described(
+        'A PersistentVolumeClaim for a key that is sealed',
+        text(/^(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)?$/, 'a name, or nothing'),
+      ),
+      aesmFolder: text(/^(?:\/[A-Za-z0-9][A-Za-z0-9._-]*)+$/, 'an absolute path without . and ..'),
+      nodeSelector: anyObject,
+    }),
+  ),
 })
 
 /** JSON Schema. `global` is Helm's own key. */

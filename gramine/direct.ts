@@ -75,7 +75,6 @@ export class DirectEnclave {
     this.tree = join(folder, 'tree')
     const made = join(folder, 'made')
     writeEnclave(['--policy', policy, '--bundle', bundle, '--out', join(made, 'dist/enclave')])
-    copyFileSync(bundle, join(made, 'dist/enclave.js'))
     copyFileSync(join(root, 'LICENSE'), join(made, 'LICENSE'))
     layOut(made, 'enclave', this.tree)
     for (const name of ['layer', 'root']) mkdirSync(join(folder, name))

@@ -48,8 +48,7 @@ export function layOut(root: string, target: Target, into: string): void {
 
   // No package.json there: Node would look at it and, as it is not measured, get EACCES and end.
   if (target === 'enclave') {
-    place(from('dist/enclave.js'), to('/app/enclave.js'))
-    for (const name of ['policy.json', 'postern.manifest.toml', 'sign.sh']) {
+    for (const name of ['enclave.js', 'policy.json', 'postern.manifest.toml', 'sign.sh']) {
       place(from(`dist/enclave/${name}`), to(`/app/${name}`))
     }
     return

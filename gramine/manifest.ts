@@ -1,5 +1,5 @@
 // `npm run manifest -- --policy FILE`: writes what an operator's own enclave is made from into a folder: the policy, the
-// manifest, and the commands that measure and sign it where Gramine is.
+// program, the manifest, and the commands that measure and sign it where Gramine is.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -49,6 +49,7 @@ export function writeEnclave(argv: readonly string[]): string {
   if (!Object.hasOwn(products, values.role))
     throw wrong(`--role ${values.role}: want ${Object.keys(products).join(', ')}`)
   const policy = read(policyFile, 'want a policy as a file')
+  const bundle = read(values.bundle ?? bundles[values.role as Role], 'npm run build makes dist/enclave.js')
   const manifest = renderManifest({
     template: text('postern.manifest.template'),
     profile: text(values.edmm ? 'profile-edmm.toml' : 'profile-no-edmm.toml'),
@@ -57,9 +58,15 @@ export function writeEnclave(argv: readonly string[]): string {
     nodeFlags: JSON.parse(text('../build/node-flags.json')),
     policy,
     policyFile,
-    bundle: read(values.bundle ?? bundles[values.role as Role], 'npm run build makes dist/enclave.js'),
+    bundle,
   })
-  const files = { 'postern.manifest.toml': manifest, 'policy.json': policy, 'sign.sh': commands }
+  // The program lies beside the manifest that has its hash, so that nobody lays out another role's.
+  const files = {
+    'postern.manifest.toml': manifest,
+    'policy.json': policy,
+    'enclave.js': bundle,
+    'sign.sh': commands,
+  }
   mkdirSync(values.out, { recursive: true })
   return Object.entries(files)
     .map(([name, bytes]) => {

@@ -8,15 +8,18 @@ const { certificates, port, sidePort } = injectDefaults
 
 export const injectVerb: Verb = {
   name: 'inject',
-  summary: 'run the admission webhook that gives queue-proxies their enclave device; or say what it would do',
+  summary: 'run the admission webhook that gives pods their proxy and its enclave device; or say what it would do',
   usage:
-    '--config FILE [--certificates DIR] [--port N] [--side-port N] | --dry-run [--config FILE] [--json] < POD.yaml',
+    '--config FILE [--certificates DIR] [--port N] [--side-port N] | --dry-run [--config FILE] [--json] < OBJECTS.yaml',
   flags: [
     { name: 'config', value: 'FILE', help: 'platform, bounds and mounts, JSON (src/config/inject.schema.json)' },
     { name: 'certificates', value: 'DIR', help: `folder with tls.crt and tls.key (default ${certificates})` },
     { name: 'port', value: 'N', help: `for the API server, HTTPS (default ${port})` },
     { name: 'side-port', value: 'N', help: `for probes and metrics, HTTP (default ${sidePort})` },
-    { name: 'dry-run', help: 'read pods from standard input, print them as injected and the difference' },
+    {
+      name: 'dry-run',
+      help: 'read pods or Deployments from standard input, print them as injected and the difference',
+    },
     { name: 'json', help: 'with --dry-run: print the outcomes and patches as JSON' },
   ],
 }

@@ -1,11 +1,13 @@
-// `postern inject --dry-run < pod.yaml`: what the webhook would make of pods, and in what that differs.
+// `postern inject --dry-run < pod.yaml`: what the webhook would make of pods, and in what that differs. An object with a
+// template of pods is printed whole, with the pod's part as it would be: where no webhook runs, it can be applied as it is.
 
 import { Fault } from '../base/errors.ts'
 import type { Json, JsonObject } from '../base/json.ts'
 import { readInjectOptions } from '../config/inject.ts'
 import type { InjectOptions } from '../config/inject-shape.ts'
+import { askedLabel } from '../inject/adopt.ts'
 import { inject } from '../inject/mutate.ts'
-import { at, isObject, objectAt } from '../inject/tree.ts'
+import { at, isObject, objectAt, put } from '../inject/tree.ts'
 import type { Parsed } from './args.ts'
 import type { Io } from './io.ts'
 import { readFile } from './subject.ts'
@@ -16,7 +18,9 @@ export interface Printing extends Pick<Io, 'readFile'> {
   readonly write: (text: string) => unknown
 }
 
-const plainOptions = Buffer.from('{ "version": 1, "platform": "intel" }')
+const plainOptions = Buffer.from(
+  '{ "version": 1, "platform": "intel", "sidecar": { "image": "registry.example/postern-enclave" } }',
+)
 
 /** The options that `--config` names; for a dry run those of a cluster with Intel's plugin where it names none. */
 export function injectOptions({ values }: Parsed, io: Pick<Io, 'readFile'>): InjectOptions {
@@ -40,9 +44,13 @@ export function port(values: Parsed['values'], name: string, otherwise: number):
  */
 export function dryRun(parsed: Parsed, input: Uint8Array, io: Printing): number {
   const options = injectOptions(parsed, io)
-  const pods = readYaml(input, 'standard input').flatMap(podsOf)
-  if (pods.length === 0) throw new Fault('usage', 'postern inject --dry-run: want a pod on standard input, got nothing')
-  const results = pods.map(pod => ({ pod, injection: inject(pod, options) }))
+  const objects = readYaml(input, 'standard input').flatMap(itemsOf)
+  const found = objects.map(carrierOf).filter(each => each !== undefined)
+  if (found.length === 0) {
+    const got = objects.map(titleOf).join(', ') || 'nothing'
+    throw new Fault('usage', `postern inject --dry-run: want a pod on standard input, or what makes some; got ${got}`)
+  }
+  const results = found.map(carrier => ({ carrier, injection: inject(carrier.pod, options) }))
   if (parsed.values['json'] === true)
     io.write(
       `${JSON.stringify(
@@ -51,39 +59,53 @@ export function dryRun(parsed: Parsed, input: Uint8Array, io: Printing): number 
         2,
       )}\n`,
     )
-  else for (const { pod, injection } of results) io.write(shown(pod, injection))
+  else for (const { carrier, injection } of results) io.write(shown(carrier, injection))
   return results.some(({ injection }) => injection.outcome === 'denied') ? 1 : 0
 }
 
-function shown(pod: JsonObject, injection: ReturnType<typeof inject>): string {
-  const metadata = objectAt(pod, 'metadata')
+/** An object that is a pod or makes some. */
+interface Carrier {
+  readonly object: JsonObject
+  readonly pod: JsonObject
+  /** The object with another pod in it. */
+  readonly carrying: (pod: JsonObject) => JsonObject
+}
+
+function shown({ object, carrying }: Carrier, injection: ReturnType<typeof inject>): string {
+  const metadata = objectAt(object, 'metadata')
   const name = at(metadata, 'name') ?? at(metadata, 'generateName') ?? 'a pod'
   switch (injection.outcome) {
     case 'skipped':
-      return `# ${name}: skipped, not a pod of a Knative revision with a queue-proxy, or opted out\n`
+      return `# ${name}: skipped, neither a pod of a Knative revision with a queue-proxy nor one with the label ${askedLabel}: "true", or opted out\n`
     case 'unchanged':
       return `# ${name}: unchanged, everything is there\n`
     case 'denied':
       return `# ${name}: denied\n${injection.reasons.map(reason => `#   ${reason}\n`).join('')}`
     case 'patched': {
-      const text = writeYaml(injection.pod)
-      const changes = difference(writeYaml(pod), text).replace(/^(?=.)/gm, '# ')
+      const text = writeYaml(carrying(injection.pod))
+      const changes = difference(writeYaml(object), text).replace(/^(?=.)/gm, '# ')
       return `---\n${text}# ${name}: patched, ${injection.patch.length} operations\n${changes}`
     }
   }
 }
 
-/** The pod, those of a list, or the pod that a template makes. */
-function podsOf(value: Json): readonly JsonObject[] {
+const titleOf = (object: JsonObject): string =>
+  `${String(at(object, 'kind'))} ${String(at(objectAt(object, 'metadata'), 'name') ?? '')}`.slice(0, 80)
+
+/** An object, or those of a list. */
+function itemsOf(value: Json): readonly JsonObject[] {
   if (!isObject(value)) throw new Fault('usage', 'standard input: want Kubernetes objects')
-  const kind = at(value, 'kind')
-  if (kind === 'Pod') return [value]
   const items = at(value, 'items')
-  if (kind === 'List' && Array.isArray(items)) return items.flatMap(podsOf)
-  const template = at(objectAt(value, 'spec'), 'template')
-  if (isObject(template)) return [{ apiVersion: 'v1', kind: 'Pod', ...template }]
-  throw new Fault(
-    'usage',
-    `standard input: ${String(kind)} ${String(at(objectAt(value, 'metadata'), 'name') ?? '')}: want a pod`,
-  )
+  return at(value, 'kind') === 'List' && Array.isArray(items) ? items.flatMap(itemsOf) : [value]
+}
+
+/** A pod, or an object with a template of pods; undefined for any other, which is nobody's to inject into. */
+function carrierOf(object: JsonObject): Carrier | undefined {
+  if (at(object, 'kind') === 'Pod') return { object, pod: object, carrying: pod => pod }
+  const spec = at(object, 'spec')
+  const template = isObject(spec) ? at(spec, 'template') : undefined
+  if (!isObject(spec) || !isObject(template)) return undefined
+  const carrying = ({ apiVersion: _, kind: __, ...filled }: JsonObject): JsonObject =>
+    put(object, 'spec', put(spec, 'template', filled))
+  return { object, pod: { apiVersion: 'v1', kind: 'Pod', ...template }, carrying }
 }

@@ -19,7 +19,7 @@ import {
 } from './shape.ts'
 
 /** Every way in which a node gives a container its enclave device. */
-export const platforms = ['intel', 'aks', 'aks-legacy', 'nri'] as const
+export const platforms = ['intel', 'aks', 'aks-legacy', 'nri', 'none'] as const
 export type Platform = (typeof platforms)[number]
 
 const memory = parsed({
@@ -55,10 +55,52 @@ const device = object({
   minor: integer(0, 1_048_575),
 })
 
+const image = text(/^[a-z0-9][A-Za-z0-9._:/@-]{0,511}$/, 'an image, by digest where it is an enclave')
+const argument = text(/^[\x20-\x7e]{1,512}$/, 'an argument in ASCII')
+const cpu = text(/^[0-9]{1,6}m?$/, 'a quantity of CPU such as 100m')
+const counted = (what: string, least: number, normal: number, most: number, highest: number) =>
+  described(
+    what,
+    defaulted(
+      object({
+        least: defaulted(integer(0, highest), least),
+        default: defaulted(integer(0, highest), normal),
+        most: defaulted(integer(0, highest), most),
+      }),
+      {},
+    ),
+  )
+
+const sidecarShape = object({
+  image: described('No pod chooses another', image),
+  pullPolicy: optional(oneOf('Always', 'IfNotPresent', 'Never')),
+  command: described(
+    "Instead of the image's own, for an image whose policy is not measured into an enclave",
+    optional(array(argument)),
+  ),
+  cpu: described('CPU requested', defaulted(cpu, '100m')),
+  concurrency: counted(
+    'Requests in the container at once; 0 is unlimited, a least of 1 forbids it',
+    0,
+    0,
+    1000,
+    100_000,
+  ),
+  timeoutSeconds: counted('Longest time of a request', 1, 300, 600, 86_400),
+  certificates: described(
+    "A Secret of the namespace with tls.crt and tls.key for 8112, where the proxy's policy says identity.source files",
+    optional(name),
+  ),
+  metrics: described('Whether 9091 is asked for: request metrics for Prometheus', defaulted(flag, true)),
+  requestLog: described('Whether a request log is asked for', defaulted(flag, false)),
+})
+
+export type SidecarOptions = Infer<typeof sidecarShape>
+
 export const injectShape = object({
   version: oneOf(1),
   platform: described(
-    'intel: the SGX device plugin; aks: the confcom add-on; aks-legacy: its older resource name; nri: the device-injector of containerd',
+    'intel: the SGX device plugin; aks: the confcom add-on; aks-legacy: its older resource name; nri: the device-injector of containerd; none: nodes without SGX, for the image without an enclave',
     oneOf(...platforms),
   ),
   epc: bounded('Enclave memory', '128Mi', '256Mi', '2Gi'),
@@ -107,6 +149,10 @@ export const injectShape = object({
   mounts: described(
     'More ConfigMaps of the namespace, such as collateral',
     defaulted(array(object({ configMap: name, path: mountPath })), []),
+  ),
+  sidecar: described(
+    'The proxy for pods that are not Knative\'s and ask for one by the label postern.dev/inject: "true". null: they are denied',
+    defaulted(nullable(sidecarShape), null),
   ),
   optOut: described('Whether a service may say postern.dev/inject: "false"', defaulted(flag, true)),
 })

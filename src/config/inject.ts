@@ -40,6 +40,16 @@ function contradictions(options: InjectOptions): Complaint[] {
     const got = [least, normal, most].map(quantity).join(', ')
     found.push({ path: `/${key}`, want: 'least, default and most in rising order', got })
   }
+  for (const key of ['concurrency', 'timeoutSeconds'] as const) {
+    if (!options.sidecar) break
+    const { least, default: normal, most } = options.sidecar[key]
+    if (least <= normal && normal <= most) continue
+    const got = [least, normal, most].join(', ')
+    found.push({ path: `/sidecar/${key}`, want: 'least, default and most in rising order', got })
+  }
+  if (platform === 'none' && options.aesm !== null) {
+    found.push({ path: '/aesm', want: 'null, for platform "none"', got: 'a socket' })
+  }
   if (platform === 'nri' && (nri === undefined || nri.devices.length === 0)) {
     found.push({ path: '/nri/devices', want: 'at least one device, for platform "nri"', got: 'none' })
   }

@@ -1,45 +1,59 @@
-// A pod and the operator's options in, a JSON patch out; pure. Only pods of a Knative revision are looked at, and in them
-// the container `queue-proxy`, with what the pod must have for it: volumes, groups, annotations. What is already as wanted
-// is left alone, so that a second pass changes nothing.
+// A pod and the operator's options in, a JSON patch out; pure. Pods of a Knative revision are looked at, and those that ask
+// for a proxy by label (adopt.ts); in them the container `queue-proxy`, with what the pod must have for it: volumes, groups,
+// annotations. What is already as wanted is left alone, so that a second pass changes nothing.
 
 import type { JsonObject } from '../base/json.ts'
 import { bytesOf, quantity } from '../base/quantity.ts'
 import type { InjectOptions } from '../config/inject-shape.ts'
+import { adopt, askedLabel, sidecarVolumes } from './adopt.ts'
 import { diff, type Operation } from './diff.ts'
 import { readOverrides, type Settings } from './overrides.ts'
 import { socketFolder, table } from './platforms.ts'
 import { forbidden, harden } from './security.ts'
-import { append, at, covers, objectAt, objectsAt, put } from './tree.ts'
+import { containerName } from './sidecar.ts'
+import { append, at, covers, objectAt, objectsAt, put, textAt } from './tree.ts'
 
 export type Injection =
-  /** Not a pod of a revision, or one that opted out. */
+  /** Neither a pod of a revision nor one that asks for a proxy, or one that opted out. */
   | { readonly outcome: 'skipped' }
   | { readonly outcome: 'unchanged' }
   | { readonly outcome: 'patched'; readonly patch: readonly Operation[]; readonly pod: JsonObject }
   | { readonly outcome: 'denied'; readonly reasons: readonly string[] }
 
 export const revisionLabel = 'serving.knative.dev/revision'
-export const containerName = 'queue-proxy'
 
 /** @throws Fault 'review-malformed' where the pod is not of the shape of a pod */
 export function inject(pod: JsonObject, options: InjectOptions): Injection {
   const metadata = objectAt(pod, 'metadata')
-  const spec = objectAt(pod, 'spec')
-  const containers = objectsAt(spec, 'containers')
-  const ours = containers.find(container => at(container, 'name') === containerName)
-  if (at(objectAt(metadata, 'labels'), revisionLabel) === undefined || ours === undefined) return { outcome: 'skipped' }
+  const containers = objectsAt(objectAt(pod, 'spec'), 'containers')
+  const whose = ownerOf(objectAt(metadata, 'labels'))
+  if (whose === undefined || (whose === 'knative' && proxyIn(pod) === undefined)) return { outcome: 'skipped' }
 
   const reasons: string[] = []
-  const others = containers.filter(each => each !== ours).map(each => String(at(each, 'name')))
-  const settings = readOverrides(objectAt(metadata, 'annotations'), others, options, reasons)
+  const others = containers.map(each => textAt(each, 'name')).filter(name => name !== containerName)
+  const sidecar = whose === 'knative' ? undefined : (options.sidecar ?? undefined)
+  const settings = readOverrides(objectAt(metadata, 'annotations'), others, options, sidecar, reasons)
   if (reasons.length === 0 && !settings.inject) return { outcome: 'skipped' }
-  reasons.push(...forbidden(ours, objectAt(spec, 'securityContext')))
+  if (whose === 'label' && sidecar === undefined) return { outcome: 'denied', reasons: [noSidecar] }
 
-  const wanted = new Wanted(pod, options, settings, reasons)
+  const adopted = sidecar && settings.sidecar ? adopt(pod, sidecar, settings.sidecar, reasons) : pod
+  reasons.push(...forbidden(proxyIn(adopted) ?? {}, objectAt(objectAt(pod, 'spec'), 'securityContext')))
+  const wanted = new Wanted(adopted, options, settings, reasons)
   if (reasons.length > 0) return { outcome: 'denied', reasons }
   const patch = diff(pod, wanted.pod)
   return patch.length === 0 ? { outcome: 'unchanged' } : { outcome: 'patched', patch, pod: wanted.pod }
 }
+
+const noSidecar = `label ${askedLabel}: the operator offers no proxy for pods that are not Knative's; see "sidecar" in the injector's options`
+
+/** Knative's label counts first: its pods have their proxy from it. */
+function ownerOf(labels: JsonObject): 'knative' | 'label' | undefined {
+  if (at(labels, revisionLabel) !== undefined) return 'knative'
+  return at(labels, askedLabel) === 'true' ? 'label' : undefined
+}
+
+const proxyIn = (pod: JsonObject): JsonObject | undefined =>
+  objectsAt(objectAt(pod, 'spec'), 'containers').find(each => at(each, 'name') === containerName)
 
 /** The pod as it should be, step by step. */
 class Wanted {
@@ -58,6 +72,9 @@ class Wanted {
     if (options.aesm) this.#socket(options.aesm.folder, settings.aesmContainers)
     if (options.policy && settings.policy !== undefined) {
       this.#configMap('postern-policy', settings.policy, options.policy.path)
+    }
+    for (const [volume, path] of settings.sidecar && options.sidecar ? sidecarVolumes(pod, options.sidecar) : []) {
+      this.#placed(volume, path)
     }
     for (const [i, { configMap, path }] of options.mounts.entries()) {
       this.#configMap(`postern-mount-${i}`, configMap, path)
@@ -109,9 +126,13 @@ class Wanted {
     this.#mount(name, 'postern-aesm', socketFolder)
   }
 
-  #configMap(volume: string, configMap: string, path: string): void {
-    this.#volume({ name: volume, configMap: { name: configMap } })
-    this.#mount(containerName, volume, path)
+  #configMap(name: string, configMap: string, path: string): void {
+    this.#placed({ name, configMap: { name: configMap } }, path)
+  }
+
+  #placed(volume: JsonObject, path: string): void {
+    this.#volume(volume)
+    this.#mount(containerName, String(volume['name']), path)
   }
 
   #volume(wanted: JsonObject): void {

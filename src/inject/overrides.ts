@@ -4,16 +4,18 @@
 import type { Json, JsonObject } from '../base/json.ts'
 import { bytesOf, quantity } from '../base/quantity.ts'
 import { nearest } from '../config/env.ts'
-import type { InjectOptions } from '../config/inject-shape.ts'
+import type { InjectOptions, SidecarOptions } from '../config/inject-shape.ts'
 import { show } from '../config/shape.ts'
 
 export const prefix = 'postern.dev/'
 
 const names = ['inject', 'epc', 'memory', 'policy-configmap', 'aesm-containers'] as const
-type Name = (typeof names)[number]
+/** What Knative's own specification says of a revision. */
+const sidecarNames = ['port', 'concurrency', 'timeout-seconds'] as const
+type Name = (typeof names)[number] | (typeof sidecarNames)[number]
 
 /** The service's own part of the policy: for the proxy, whoever signed it. */
-const forProxy = `${prefix}policy`
+export const forProxy = `${prefix}policy`
 
 /** Enough for whoever has to act; a pod may have thousands of annotations. */
 const mostReasons = 20
@@ -31,18 +33,31 @@ export interface Settings {
   readonly policy: string | undefined
   /** Containers of the service's own that talk to AESM. */
   readonly aesmContainers: readonly string[]
+  /** Of a pod that gets its proxy from us; undefined for one of Knative's. */
+  readonly sidecar: SidecarSettings | undefined
+}
+
+export interface SidecarSettings {
+  /** Name or number of the port that the proxy forwards to; undefined where the pod does not say. */
+  readonly port: string | undefined
+  /** 0 is unlimited. */
+  readonly concurrency: number
+  readonly timeoutSeconds: number
 }
 
 /**
  * @param containers the names in the pod, but for the proxy's own
+ * @param sidecar the operator's word about the proxy that a pod gets from us; undefined for a pod of Knative's
  * @param reasons receives a sentence for each annotation that cannot be followed
  */
 export function readOverrides(
   annotations: JsonObject,
   containers: readonly string[],
   options: InjectOptions,
+  sidecar: SidecarOptions | undefined,
   reasons: string[],
 ): Settings {
+  const known: readonly Name[] = sidecar ? [...names, ...sidecarNames] : names
   const refuse = (name: string, want: string, got: Json): void => {
     reasons.push(`annotation ${prefix}${name}: want ${want}, got ${show(got)}`)
   }
@@ -50,8 +65,8 @@ export function readOverrides(
   for (const [key, value] of Object.entries(annotations)) {
     if (!key.startsWith(prefix) || key === forProxy) continue
     if (reasons.length === mostReasons) break
-    const name = names.find(each => prefix + each === key)
-    if (name === undefined) reasons.push(`annotation ${unknown(key)}`)
+    const name = known.find(each => prefix + each === key)
+    if (name === undefined) reasons.push(`annotation ${unknown(key, known)}`)
     else if (typeof value === 'string') asked.set(name, value)
     else refuse(name, 'a string', value)
   }
@@ -63,7 +78,25 @@ export function readOverrides(
     refuse(name, `a quantity from ${quantity(least)} to ${quantity(most)}, as the operator allows`, text ?? null)
     return normal
   }
-  return { inject: inject(), epc: bounded('epc'), memory: bounded('memory'), policy: policy(), aesmContainers: aesm() }
+  const counted = (name: 'concurrency' | 'timeout-seconds', { least, default: normal, most }: Count): number => {
+    const text = asked.get(name)
+    const number = text === undefined ? normal : /^[0-9]{1,9}$/.test(text) ? Number(text) : Number.NaN
+    if (number >= least && number <= most) return number
+    refuse(name, `a number from ${least} to ${most}, as the operator allows`, text ?? null)
+    return normal
+  }
+  return {
+    inject: inject(),
+    epc: bounded('epc'),
+    memory: bounded('memory'),
+    policy: policy(),
+    aesmContainers: aesm(),
+    sidecar: sidecar && {
+      port: asked.get('port'),
+      concurrency: counted('concurrency', sidecar.concurrency),
+      timeoutSeconds: counted('timeout-seconds', sidecar.timeoutSeconds),
+    },
+  }
 
   function inject(): boolean {
     const text = asked.get('inject') ?? 'true'
@@ -93,7 +126,9 @@ export function readOverrides(
   }
 }
 
-function unknown(key: string): string {
+type Count = SidecarOptions['concurrency']
+
+function unknown(key: string, known: readonly Name[]): string {
   if (key.length > longestKey) return `${key.slice(0, longestKey)}…: not known`
-  return `${key}: not known; did you mean ${prefix}${nearest(key.slice(prefix.length), names).name}?`
+  return `${key}: not known; did you mean ${prefix}${nearest(key.slice(prefix.length), known).name}?`
 }

@@ -54,6 +54,7 @@ export const table = {
       ],
     ],
   },
+  none: { limits: none, devices: none, socket: none },
 } as const satisfies Record<Platform, Row>
 
 /** Where Gramine and Intel's libraries look for aesm.socket, whatever the node calls the folder. */

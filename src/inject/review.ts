@@ -5,7 +5,7 @@ import { Fault } from '../base/errors.ts'
 import { JsonError, type JsonObject, readJson } from '../base/json.ts'
 import type { InjectOptions } from '../config/inject-shape.ts'
 import { type Injection, inject } from './mutate.ts'
-import { at, isObject, objectAt } from './tree.ts'
+import { at, isObject, objectAt, textAt } from './tree.ts'
 
 /** The API server takes no object above 3 MiB, and a review holds one. */
 export const maxReviewBytes = 4 * 1024 * 1024
@@ -29,7 +29,7 @@ export function answerReview(bytes: Uint8Array, options: InjectOptions): Answer 
   const { uid, pod, namespace } = readReview(bytes)
   const injection = inject(pod, options)
   const metadata = objectAt(pod, 'metadata')
-  const name = at(metadata, 'name') ?? at(metadata, 'generateName') ?? ''
+  const name = textAt(metadata, 'name') || textAt(metadata, 'generateName')
   const reasons = injection.outcome === 'denied' ? injection.reasons : []
   const body = JSON.stringify({
     apiVersion: 'admission.k8s.io/v1',
@@ -78,7 +78,7 @@ function readReview(bytes: Uint8Array): Review {
   if ((at(request, 'subResource') ?? '') !== '') throw malformed('request.subResource: want none')
   const pod = at(request, 'object')
   if (!isObject(pod)) throw malformed('request.object: want a pod')
-  return { uid, namespace: String(at(request, 'namespace') ?? ''), pod }
+  return { uid, namespace: textAt(request, 'namespace'), pod }
 }
 
 function same(key: string, object: JsonObject, want: string): void {

@@ -31,6 +31,12 @@ export function objectsAt(object: JsonObject, key: string): readonly JsonObject[
   return value
 }
 
+/** The member where it is a string, nothing ('') where it is anything else: for names, which are only compared and told. */
+export function textAt(object: JsonObject, key: string): string {
+  const value = at(object, key)
+  return typeof value === 'string' ? value : ''
+}
+
 /** Another object with this member set. */
 export const put = (object: JsonObject, key: string, value: Json): JsonObject => ({ ...object, [key]: value })
 

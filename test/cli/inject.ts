@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import type { Parsed } from '../../src/cli/args.ts'
 import { dryRun, port } from '../../src/cli/inject.ts'
 import { readYaml } from '../../src/cli/yaml.ts'
-import { pod, proxyOf, type Tree } from '../support/pods.ts'
+import { askingPod, pod, proxyOf, type Tree } from '../support/pods.ts'
 
 function run(input: unknown, values: Parsed['values'] = {}): { code: number; text: string } {
   let text = ''
@@ -49,6 +49,25 @@ t.test("the operator's options", async t => {
   t.throws(() => run(pod(), { config: join(t.testdirName, 'nothing') }), { code: 'usage' })
 })
 
+t.test('a Deployment is printed whole, to be applied as it is; what makes no pods is passed over', async t => {
+  const { metadata, spec } = askingPod() as Tree
+  const deployment = {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'cart' },
+    spec: { replicas: 2, template: { metadata, spec } },
+  }
+  const { code, text } = run(`${JSON.stringify(deployment)}\n---\nkind: Service\n`)
+  t.equal(code, 0)
+  const [wanted, ...others] = readYaml(Buffer.from(text), 'output') as Tree[]
+  t.same(others, [])
+  t.match(wanted, { apiVersion: 'apps/v1', kind: 'Deployment', spec: { replicas: 2, template: { metadata } } })
+  t.strictSame(Object.keys(wanted.spec.template), ['metadata', 'spec'])
+  t.ok(proxyOf(wanted.spec.template).env.length > 15)
+  t.match(text, /^# cart: patched, \d+ operations$/m)
+  t.match(run(text).text, '# cart: unchanged')
+})
+
 t.test('lists, and what has a template, give their pods; as JSON too', async t => {
   const { metadata, spec } = pod() as Tree
   const deployment = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: {}, spec: { template: { metadata, spec } } }
@@ -59,7 +78,8 @@ t.test('lists, and what has a template, give their pods; as JSON too', async t =
 const refused: [name: string, input: unknown, message: RegExp][] = [
   ['nothing', '', /got nothing/],
   ['no object', '[1]', /want Kubernetes objects/],
-  ['a service', { kind: 'Service', metadata: { name: 'a' }, spec: {} }, /Service a: want a pod/],
+  ['a service alone', { kind: 'Service', metadata: { name: 'a' }, spec: {} }, /or what makes some; got Service a/],
+  ['no template', { kind: 'ConfigMap', data: {} }, /got ConfigMap/],
 ]
 for (const [name, input, message] of refused) {
   t.test(`refused: ${name}`, async t => t.throws(() => run(input), { code: 'usage', message }))

@@ -3,7 +3,7 @@ import { readInjectOptions } from '../../src/config/inject.ts'
 import { options, sgxDevice } from '../support/pods.ts'
 
 const refused: [name: string, changes: object, message: RegExp][] = [
-  ['an unknown platform', { platform: 'sev' }, /\/platform: want one of intel, aks, aks-legacy, nri/],
+  ['an unknown platform', { platform: 'sev' }, /\/platform: want one of intel, aks, aks-legacy, nri, none/],
   ['an unknown key', { epcs: 1 }, /\/epcs: want no such key/],
   [
     'bounds that do not rise',
@@ -37,6 +37,14 @@ const refused: [name: string, changes: object, message: RegExp][] = [
     'a path inside of another',
     { policy: { configMap: 'p' }, mounts: [{ configMap: 'a', path: '/etc/postern/collateral' }] },
     /none inside of another, got "?\/etc\/postern\/collateral/,
+  ],
+  ['a socket where there is no SGX', { platform: 'none' }, /\/aesm: want null, for platform "none"/],
+  ['a proxy without an image', { sidecar: {} }, /\/sidecar\/image: want/],
+  ['no image', { sidecar: { image: 'a b' } }, /\/sidecar\/image: want an image/],
+  [
+    'bounds of the proxy that do not rise',
+    { sidecar: { image: 'a', concurrency: { least: 5 } } },
+    /\/sidecar\/concurrency: want least, default and most in rising order, got 5, 0, 1000/,
   ],
   ['a socket that is no absolute path', { aesm: { folder: '../run' } }, /an absolute path/],
 ]

@@ -66,7 +66,7 @@ t.test('every value is used, and every one that is used is there', async t => {
     [],
   )
   const known = (path: string): boolean =>
-    path.split('.').reduce<Tree>((tree, key) => tree?.[key], values()) !== undefined
+    path.split('.').reduce<Tree>((schema, key) => schema?.properties?.[key], valuesSchema()) !== undefined
   t.same(
     [...used].filter(path => !known(path)),
     [],
@@ -119,11 +119,51 @@ t.test('chart and kustomize make the same of the injector', async t => {
     t.same(ours, theirs, kind)
   }
   const webhooks = [chart, overlay].map(list => bare(pick(list, 'MutatingWebhookConfiguration')).webhooks)
+  t.equal(webhooks[0].length, 2)
   t.same(webhooks[0], webhooks[1])
   const certificates = [chart, overlay].map(list =>
     list.filter(({ kind }) => kind === 'Certificate').map(({ metadata, spec }) => [metadata.name, spec]),
   )
   t.same(Object.fromEntries(certificates[0] ?? []), Object.fromEntries(certificates[1] ?? []))
+})
+
+const caPlatforms: [platform: string, golden: string, flags: string[]][] = [
+  ['intel', 'provision', []],
+  ['aks', 'provision-aks', ['--set', 'options.platform=aks']],
+  ['sealed', 'provision-sealed', ['--set', 'provision.keyClaim=provision-key']],
+  [
+    'nri',
+    'provision-nri',
+    [
+      '--set-json',
+      'options={"version":1,"platform":"nri","nri":{"devices":[{"path":"/dev/sgx_enclave","major":10,"minor":125}]}}',
+    ],
+  ],
+]
+for (const [platform, name, flags] of caPlatforms) {
+  t.test(`${platform}: chart and kustomize make the same of the attesting CA`, { skip: helmMissing }, async t => {
+    const chart = render('--set', 'provision.enabled=true', ...flags)
+    const overlay = readObjects(golden(name))
+    for (const kind of ['Deployment', 'Service', 'NetworkPolicy', 'ServiceAccount']) {
+      const [ours, theirs] = [chart, overlay].map(list => bare(pick(list, kind, 'provision')))
+      t.same(ours?.spec, theirs?.spec, kind)
+      t.equal(ours?.automountServiceAccountToken, theirs?.automountServiceAccountToken)
+    }
+    const [ours = {}, theirs = {}] = [chart, overlay].map(
+      list => pick(list, 'Deployment', 'provision').spec.template.metadata.annotations,
+    )
+    t.same(Object.keys(ours), Object.keys(theirs))
+    for (const [key, value] of Object.entries<string>(theirs)) t.same(JSON.parse(ours[key]), JSON.parse(value), key)
+  })
+}
+
+t.test('the attesting CA on nodes of the older name, and on those without SGX', { skip: helmMissing }, async t => {
+  const legacy = render('--set', 'provision.enabled=true,provision.epcMiB=512,options.platform=aks-legacy')
+  const [{ resources }] = pick(legacy, 'Deployment', 'provision').spec.template.spec.containers
+  t.same(resources.limits, { memory: '512Mi', 'kubernetes.azure.com/sgx_epc_mem_in_MiB': '512' })
+  const none = ['--set-json', 'options={"version":1,"platform":"none","aesm":null}']
+  t.throws(() => render('--set', 'provision.enabled=true', ...none), /want a platform other than none/)
+  t.equal(pick(render(...none), 'Deployment', 'provision'), undefined, 'it is not there unless asked for')
 })
 
 t.test('other values', { skip: helmMissing }, async t => {
@@ -133,7 +173,8 @@ t.test('other values', { skip: helmMissing }, async t => {
     '--set',
     'tls.certManager=false,tls.caBundle=QUJD,require=false,networkPolicy=false,istio=true,podMonitor=true',
   )
-  t.equal(pick(own, 'MutatingWebhookConfiguration').webhooks[0].clientConfig.caBundle, 'QUJD')
+  for (const { clientConfig } of pick(own, 'MutatingWebhookConfiguration').webhooks)
+    t.equal(clientConfig.caBundle, 'QUJD')
   for (const kind of ['Certificate', 'ValidatingAdmissionPolicy', 'NetworkPolicy'])
     t.equal(pick(own, kind), undefined, kind)
   t.equal(pick(own, 'Deployment').spec.template.metadata.labels['sidecar.istio.io/inject'], 'false')

@@ -4,6 +4,8 @@ import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { readInjectOptions } from '../../src/config/inject.ts'
+import { askedLabel } from '../../src/inject/adopt.ts'
+import { revisionLabel } from '../../src/inject/mutate.ts'
 import { reviewPath } from '../../src/inject/server.ts'
 import { deployFiles, golden, pick, readObjects, variants } from '../support/deploy.ts'
 import { restricted, type Tree } from '../support/pods.ts'
@@ -44,12 +46,21 @@ t.test('every file is named by a kustomization', async t => {
 t.test('every options file can be used, and each platform has one', async t => {
   const files = deployFiles().filter(path => path.endsWith('options.json'))
   const found = files.map(path => readInjectOptions(readFileSync(join(repository, path)), path).platform)
-  t.same([...new Set(found)].sort(), ['aks', 'aks-legacy', 'intel', 'nri'])
+  t.same([...new Set(found)].sort(), ['aks', 'aks-legacy', 'intel', 'none', 'nri'])
 })
+
+/** A LabelSelector, as far as ours go. */
+function selects({ matchLabels = {}, matchExpressions = [] }: Tree, labels: Tree): boolean {
+  const there = (key: string): boolean => Object.hasOwn(labels, key)
+  return (
+    Object.entries(matchLabels).every(([key, value]) => labels[key] === value) &&
+    matchExpressions.every(({ key, operator }: Tree) => there(key) === (operator === 'Exists'))
+  )
+}
 
 /** Kinds by the version that Kubernetes 1.30 and later serve, and those of operators. */
 const served: Readonly<Record<string, readonly string[]>> = {
-  v1: ['ConfigMap', 'Namespace', 'Service', 'ServiceAccount'],
+  v1: ['ConfigMap', 'Namespace', 'PersistentVolumeClaim', 'Service', 'ServiceAccount'],
   'apps/v1': ['Deployment'],
   'policy/v1': ['PodDisruptionBudget'],
   'networking.k8s.io/v1': ['NetworkPolicy'],
@@ -71,7 +82,7 @@ for (const name of Object.keys(variants)) {
     for (const { apiVersion, kind } of rendered) t.ok(served[apiVersion]?.includes(kind), `${apiVersion} ${kind}`)
   })
 
-  const deployment = pick(rendered, 'Deployment')
+  const deployment = pick(rendered, 'Deployment', 'postern-inject')
   if (deployment === undefined) continue
 
   t.test(`${name}: the injector itself is restricted, without an exception`, async t => {
@@ -99,21 +110,35 @@ for (const name of Object.keys(variants)) {
       t.match(template.metadata.labels, wanted)
       t.ok(Object.keys(wanted).length > 0, 'a selector of nothing selects everything')
     }
-    const [webhook] = pick(rendered, 'MutatingWebhookConfiguration').webhooks
     const { name: serviceName, namespace } = service.metadata
-    t.match(webhook.clientConfig.service, {
-      name: serviceName,
-      namespace,
-      path: reviewPath,
-      port: service.spec.ports[0].port,
-    })
+    for (const webhook of pick(rendered, 'MutatingWebhookConfiguration').webhooks) {
+      t.match(webhook.clientConfig.service, {
+        name: serviceName,
+        namespace,
+        path: reviewPath,
+        port: service.spec.ports[0].port,
+      })
+      t.ok(webhook.namespaceSelector.matchExpressions[0].values.includes(namespace), 'it does not wait for itself')
+      t.equal(webhook.failurePolicy, 'Fail')
+    }
     t.equal(service.spec.ports[0].targetPort, 'https')
-    t.ok(webhook.namespaceSelector.matchExpressions[0].values.includes(namespace), 'it does not wait for itself')
-    t.equal(webhook.failurePolicy, 'Fail')
     const options = pick(rendered, 'ConfigMap', 'postern-inject-options')
     readInjectOptions(Buffer.from(options.data['options.json']), name)
     t.ok(template.spec.volumes.some((volume: Tree) => volume.configMap?.name === options.metadata.name))
   })
+
+  t.test(
+    `${name}: a pod is sent to one webhook at most, and to one whenever the injector has something to do`,
+    async t => {
+      const { webhooks } = pick(rendered, 'MutatingWebhookConfiguration')
+      const called = (labels: Tree): string[] =>
+        webhooks.filter(({ objectSelector }: Tree) => selects(objectSelector, labels)).map((each: Tree) => each.name)
+      t.same(called({ [revisionLabel]: 'a' }), ['queue-proxy.inject.postern'])
+      t.same(called({ [revisionLabel]: 'a', [askedLabel]: 'true' }), ['queue-proxy.inject.postern'])
+      t.same(called({ [askedLabel]: 'true' }), ['sidecar.inject.postern'])
+      for (const labels of [{}, { app: 'a' }, { [askedLabel]: 'false' }]) t.same(called(labels), [])
+    },
+  )
 
   const certificate = pick(rendered, 'Certificate', 'postern-inject')
   if (certificate === undefined) continue
@@ -128,12 +153,78 @@ for (const name of Object.keys(variants)) {
   })
 }
 
-t.test('revisions are reached where Knative needs it, and nowhere else', async t => {
-  const { spec } = pick(readObjects(golden('network')), 'NetworkPolicy')
-  const ports = spec.ingress.map((rule: Tree) => rule.ports.map((port: Tree) => port.port))
-  t.same(ports, [[8012, 8013, 8112], [9090], [9091]])
-  for (const rule of spec.ingress) t.ok(rule.from.length > 0, 'no port is open to everybody')
-})
+/** Where the CA's pod leaves the restricted profile: the socket of AESM lies on the host. */
+const socketOnHost = ['HostPath Volumes', 'Volume Types']
+for (const [name, exceptions] of [
+  ['provision', socketOnHost],
+  ['provision-aks', socketOnHost],
+  ['provision-sealed', socketOnHost],
+  ['provision-nri', []],
+] as const) {
+  const rendered = readObjects(golden(name))
+  const { spec, metadata } = pick(rendered, 'Deployment', 'provision')
+  const [container] = spec.template.spec.containers
+
+  t.test(`${name}: the CA is restricted but for the listed, and its namespace lets that in`, async t => {
+    const broken = restricted.filter(([, find]) => find(spec.template, container).length > 0)
+    t.same(
+      broken.map(([control]) => control),
+      exceptions,
+    )
+    const { name: namespace, labels } = pick(rendered, 'Namespace').metadata
+    t.equal(namespace, metadata.namespace)
+    const enforced = exceptions.length === 0 ? 'restricted' : 'privileged'
+    t.equal(labels['pod-security.kubernetes.io/enforce'], enforced)
+  })
+
+  t.test(`${name}: one process, that has its device, its port and whoever may ask`, async t => {
+    t.same([spec.replicas, spec.strategy], [1, { type: 'Recreate' }])
+    t.strictSame([container.command, container.args], [undefined, undefined], 'what it is told is measured')
+    const { labels, annotations = {} } = spec.template.metadata
+    const given = [...Object.keys(container.resources.limits), ...Object.keys(annotations)]
+    t.ok(given.some(each => /^sgx\.intel\.com\/epc$|^devices\.noderesource\.dev\/container\.ca$/.test(each)))
+    t.notOk(
+      given.some(each => /provision/.test(each)),
+      'quotes are made out of process',
+    )
+    const service = pick(rendered, 'Service')
+    const { host, port } = provisionUrl()
+    t.equal(host, `${service.metadata.name}.${service.metadata.namespace}.svc`)
+    t.equal(port, service.spec.ports[0].port)
+    const policy = pick(rendered, 'NetworkPolicy').spec
+    for (const selector of [service.spec.selector, spec.selector.matchLabels, policy.podSelector.matchLabels]) {
+      t.match(labels, selector)
+      t.ok(Object.keys(selector).length > 0)
+    }
+    t.same(
+      policy.ingress.map((rule: Tree) => rule.ports.map((each: Tree) => each.port)),
+      [['https'], ['http']],
+    )
+    for (const rule of policy.ingress) t.ok(rule.from.length > 0, 'no port is open to everybody')
+  })
+}
+
+/** Where the guide's policy looks for it. */
+function provisionUrl(): { host: string; port: number } {
+  const guide = readFileSync(join(repository, 'docs/provision.md'), 'utf8')
+  const url = new URL(/"url": "([^"]+)"/.exec(guide)?.[1] ?? '')
+  return { host: url.hostname, port: Number(url.port) }
+}
+
+const reached: [name: string, ports: number[][]][] = [
+  ['postern-revisions', [[8012, 8013, 8112], [9090], [9091]]],
+  ['postern-sidecars', [[8012, 8013, 8112], [9091]]],
+]
+for (const [name, ports] of reached) {
+  t.test(`${name} are reached where it has to be, and nowhere else`, async t => {
+    const { spec } = pick(readObjects(golden('network')), 'NetworkPolicy', name)
+    t.same(
+      spec.ingress.map((rule: Tree) => rule.ports.map((port: Tree) => port.port)),
+      ports,
+    )
+    for (const rule of spec.ingress) t.ok(rule.from.length > 0, 'no port is open to everybody')
+  })
+}
 
 t.test('every alert has its entry in the runbooks', async t => {
   const rules = pick(readObjects(golden('everything')), 'PrometheusRule').spec.groups.flatMap(
@@ -152,7 +243,10 @@ t.test('every series in an alert is one that we make', async t => {
     .map(path => readFileSync(join(repository, path), 'utf8'))
     .join()
   const rules = readFileSync(join(repository, 'deploy/components/prometheus/rules.yaml'), 'utf8')
-  for (const [name] of rules.matchAll(/\bpostern_[a-z_]+/g)) t.ok(source.includes(`'${name}'`), name)
+  // Gauges of the attesting CA are named behind their common beginning.
+  const made = (name: string): boolean =>
+    source.includes(`'${name}'`) || source.includes(`gauge('${name.replace('postern_provision_', '')}'`)
+  for (const [name] of rules.matchAll(/\bpostern_[a-z_]+/g)) t.ok(made(name), name)
 })
 
 t.test('paths that the documents name are there', async t => {

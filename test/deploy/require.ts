@@ -4,7 +4,16 @@ import { Environment } from '@marcbachmann/cel-js'
 import t from 'tap'
 import { inject } from '../../src/inject/mutate.ts'
 import { pick, readObjects } from '../support/deploy.ts'
-import { everyPlatform, pod, renderedMissing, renderedPods, type Tree } from '../support/pods.ts'
+import {
+  askingPod,
+  everyPlatform,
+  options,
+  pod,
+  renderedMissing,
+  renderedPods,
+  sidecar,
+  type Tree,
+} from '../support/pods.ts'
 
 const { spec } = pick(readObjects('deploy/components/require/policy.yaml'), 'ValidatingAdmissionPolicy')
 
@@ -39,6 +48,14 @@ for (const [name, given] of pods()) {
   })
 }
 
+t.test('a pod that asks for a proxy is refused without one, and taken as the injector makes it', async t => {
+  t.match(failed(askingPod()).join('\n'), /every pod that asks for one/)
+  for (const [platform, { nri }] of everyPlatform) {
+    const injection = inject(askingPod(), options({ platform, ...(nri && { nri }), sidecar }))
+    t.same(injection.outcome === 'patched' && failed(injection.pod), [], platform)
+  }
+})
+
 const bad: [name: string, given: Tree, message: RegExp][] = [
   ['opted out', pod({ annotations: { 'postern.dev/inject': 'false' } }), /was not injected/],
   ['a mark instead of a device', pod({ annotations: { 'postern.dev/injected': 'true' } }), /was not injected/],
@@ -67,10 +84,16 @@ for (const [name, given, message] of bad) {
   t.test(`refused: ${name}`, async t => t.match(failed(given).join('\n'), message))
 }
 
-t.test('only pods of revisions in namespaces that ask for it', async t => {
-  t.same(spec.matchConstraints.objectSelector.matchExpressions, [
-    { key: 'serving.knative.dev/revision', operator: 'Exists' },
-  ])
+t.test('only pods that have or ask for a proxy, in namespaces that want it', async t => {
+  const looked = (labels?: object): boolean => {
+    const cel = new Environment({ unlistedVariablesAreDyn: true })
+    return spec.matchConditions.every(
+      ({ expression }: Tree) => cel.evaluate(expression, { object: numbers({ metadata: { labels } }) }) === true,
+    )
+  }
+  t.ok(looked({ 'serving.knative.dev/revision': 'a' }))
+  t.ok(looked({ 'postern.dev/inject': 'true' }))
+  for (const labels of [{ 'postern.dev/inject': 'false' }, { app: 'a' }, {}, undefined]) t.notOk(looked(labels))
   const binding = pick(readObjects('deploy/components/require/policy.yaml'), 'ValidatingAdmissionPolicyBinding').spec
   t.match(binding, {
     policyName: 'postern-require',

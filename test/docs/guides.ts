@@ -26,6 +26,28 @@ t.test('policies are accepted once their placeholders are filled in', async t =>
   }
 })
 
+t.test("what belongs into the injector's options is accepted there", async t => {
+  const parts = documents.flatMap(path => blocks(textOf(path), 'json').filter(block => block.startsWith('"sidecar"')))
+  t.ok(parts.length > 0)
+  for (const part of parts) {
+    const changes = JSON.parse(`{ ${part.replaceAll('sha256:…', `sha256:${'0'.repeat(64)}`)} }`)
+    t.match(options(changes).sidecar, { image: /^registry\.example\// })
+  }
+})
+
+t.test('the Deployment is patched: the proxy in front of its port, within what it asks for', async t => {
+  const [deployment, service] = readYaml(Buffer.from(textOf('docs/deployment.yaml')), 'docs/deployment.yaml') as Tree[]
+  const injection = inject({ kind: 'Pod', ...deployment.spec.template }, options({ sidecar: { image: 'a' } }))
+  const [container, proxy] = injection.outcome === 'patched' ? (injection.pod as Tree).spec.containers : []
+  t.same([container.name, proxy.name], ['cart', 'queue-proxy'])
+  const values = Object.fromEntries(proxy.env.map(({ name, value }: Tree) => [name, value]))
+  t.match(values, { USER_PORT: '8443', CONTAINER_CONCURRENCY: '20', SERVING_SERVICE: 'cart' })
+  t.ok(
+    proxy.ports.some(({ name }: Tree) => name === service.spec.ports[0].targetPort),
+    'where the Service sends requests',
+  )
+})
+
 t.test('YAML is YAML', async t => {
   for (const path of documents)
     for (const block of blocks(textOf(path), 'yaml')) t.ok(readYaml(Buffer.from(block), path).length > 0, path)

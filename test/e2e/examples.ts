@@ -2,15 +2,14 @@
 // where it shows evidence, refused where the same server shows an ordinary certificate. What is not installed is skipped,
 // and says so.
 
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { demo } from '../../src/config/policies.ts'
 import { demoFunction } from '../../src/demo/enclaves.ts'
+import { installNodeExample, policyFile, run, written } from '../support/examples.ts'
 import { callerCredential, dialled, get, saidTo } from '../support/function.ts'
 import { writeGramineRatls } from '../support/gramine-ratls.ts'
-import { installPacked } from '../support/packed.ts'
 import {
   ask,
   choosePorts,
@@ -22,34 +21,6 @@ import {
   until,
 } from '../support/process.ts'
 
-const example = (path: string): string => join(repository, 'examples', path)
-
-/** Starts a program until the test is over; waits until it accepts connections. */
-async function run(t: Test, command: readonly string[], port: number, cwd: string): Promise<void> {
-  const [file = '', ...args] = command
-  const env = { PATH: process.env['PATH'], PORT: String(port) }
-  const child: ChildProcess = spawn(file, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
-  let said = ''
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', text => (said += text))
-  const gone = new Promise<void>(resolve => child.on('close', () => resolve()))
-  t.teardown(() => {
-    child.kill('SIGKILL')
-    return gone
-  })
-  await until(`${file} listens`, async () => {
-    if (child.exitCode !== null) throw new Error(`${file} has ended: ${said}`)
-    const socket = await dialled(t, port, undefined)
-    return !socket.destroyed
-  })
-}
-
-/** The policy `demo` with this freshness, in a file. */
-function policyFile(folder: string, freshness: 'none' | 'challenge'): string {
-  const file = join(folder, 'demo.json')
-  writeFileSync(file, demo.replace('"freshness": "none"', `"freshness": "${freshness}"`))
-  return file
-}
-
 /** Two requests through the proxy. */
 async function served(t: Test, port: number): Promise<void> {
   for (const path of ['/a', '/b']) {
@@ -57,19 +28,12 @@ async function served(t: Test, port: number): Promise<void> {
   }
 }
 
-function missing(command: string, args: readonly string[]): string | false {
-  return spawnSync(command, args).status === 0 ? false : `NOT TESTED: no ${command} on this machine`
-}
-
 const refusals = (lines: Record<string, unknown>[]): string =>
   JSON.stringify(lines.filter(({ code }) => code === 'upstream-untrusted'))
 
 t.test('Node', async t => {
   const folder = t.testdir()
-  installPacked(folder)
-  cpSync(example('node'), join(folder, 'app'), { recursive: true })
-  writeFileSync(join(folder, 'app/package.json'), '{ "type": "module" }')
-  const command = [process.execPath, join(folder, 'app/server.js')]
+  const command = installNodeExample(folder)
 
   t.test('the example serves behind the proxy, also one that asks for fresh evidence, and nobody else', async t => {
     const ports = await choosePorts()
@@ -121,23 +85,6 @@ t.test('Node', async t => {
   })
 })
 
-const written: [name: string, skip: string | false, command: (folder: string, port: number) => string[]][] = [
-  [
-    'Python',
-    missing('python3', ['-c', 'import ssl; ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).num_tickets']),
-    folder => ['python3', example('python/server.py'), join(folder, 'cert.pem'), join(folder, 'key.pem')],
-  ],
-  [
-    'nginx',
-    missing('nginx', ['-v']),
-    (folder, port) => {
-      const text = readFileSync(example('nginx/nginx.conf'), 'utf8')
-      const file = join(folder, 'nginx.conf')
-      writeFileSync(file, text.replaceAll('/run/tls', folder).replace('listen 8080', `listen 127.0.0.1:${port}`))
-      return ['nginx', '-p', folder, '-c', file]
-    },
-  ],
-]
 for (const [name, skip, command] of written) {
   t.test(`${name}, with what gramine-ratls writes`, { skip }, async t => {
     t.test('serves behind the proxy', async t => {

@@ -83,7 +83,10 @@ t.test('bench: the benchmark too', async t => {
 
 t.test('enclave: the files of the manifest, and no packages', async t => {
   const root = t.testdir({
-    dist: { 'enclave.js': 'program', enclave: { 'policy.json': '{}', 'postern.manifest.toml': '', 'sign.sh': '' } },
+    dist: {
+      'enclave.js': "another role's",
+      enclave: { 'enclave.js': 'program', 'policy.json': '{}', 'postern.manifest.toml': '', 'sign.sh': '' },
+    },
     LICENSE: '',
   })
   const tree = join(root, 'tree')
@@ -104,6 +107,7 @@ t.test('enclave: the files of the manifest, and no packages', async t => {
       '/app/sign.sh',
     ],
   )
+  t.equal(readFileSync(`${tree}/app/enclave.js`, 'utf8'), 'program', 'the one that the manifest was made for')
   t.ok(statSync(`${tree}/usr/bin/node`).isFile())
   t.same(below(tree, 'etc/**/*'), ['/etc/podinfo', '/etc/postern'], 'the image that runs it keeps its own')
   t.throws(() => layOut(root, 'enclave', tree), { message: /tree is not empty; name a new folder$/ })

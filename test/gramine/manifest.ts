@@ -22,9 +22,10 @@ function prepared(folder: string): { readonly args: string[]; readonly of: (name
 
 t.test('writes the policy as it is, the manifest, and what to sign it with', async t => {
   const { args, of } = prepared(t.testdir())
-  const names = ['postern.manifest.toml', 'policy.json', 'sign.sh'].map(name => of(`out/deep/${name}`))
+  const names = ['postern.manifest.toml', 'policy.json', 'enclave.js', 'sign.sh'].map(name => of(`out/deep/${name}`))
   t.equal(writeEnclave(args), names.map(name => `${name}\n`).join(''))
   t.equal(readFileSync(of('out/deep/policy.json'), 'utf8'), policy)
+  t.equal(readFileSync(of('out/deep/enclave.js'), 'utf8'), 'the program')
   const manifest = new Manifest(readToml(readFileSync(of('out/deep/postern.manifest.toml'))))
   t.equal(manifest.get('sgx.edmm_enable'), true)
   t.equal(manifest.get('sgx.isvsvn'), 1)

@@ -6,7 +6,13 @@ const mi = 1024n * 1024n
 
 function read(annotations: Record<string, unknown>, changes: object = {}) {
   const reasons: string[] = []
-  const settings = readOverrides(annotations as never, ['user-container', 'other'], options(changes), reasons)
+  const settings = readOverrides(
+    annotations as never,
+    ['user-container', 'other'],
+    options(changes),
+    undefined,
+    reasons,
+  )
   return { settings, reasons }
 }
 
@@ -73,6 +79,23 @@ for (const [name, annotations, changes, reason] of refused) {
     t.match(reasons[0], reason)
   })
 }
+
+t.test('what Knative says of a revision, an annotation says of any other pod', async t => {
+  const given = options({ sidecar: { image: 'a', concurrency: { default: 5 } } })
+  const reasons: string[] = []
+  const read = (annotations: object) =>
+    readOverrides(annotations as never, [], given, given.sidecar ?? undefined, reasons)
+  t.same(read({}).sidecar, { port: undefined, concurrency: 5, timeoutSeconds: 300 })
+  const asked = { 'postern.dev/port': 'web', 'postern.dev/concurrency': '0', 'postern.dev/timeout-seconds': '600' }
+  t.same(read(asked).sidecar, { port: 'web', concurrency: 0, timeoutSeconds: 600 })
+  t.same(reasons, [])
+  read({ 'postern.dev/concurrency': '1001', 'postern.dev/timeout-seconds': '-1', 'postern.dev/ports': '1' })
+  t.match(reasons, [
+    /not known; did you mean postern\.dev\/port\?/,
+    /from 0 to 1000, .*"1001"/,
+    /from 1 to 600, .*"-1"/,
+  ])
+})
 
 t.test('every reason at once', async t => {
   t.equal(read({ 'postern.dev/epc': 'x', 'postern.dev/memory': 'y', 'postern.dev/z': 'z' }).reasons.length, 3)

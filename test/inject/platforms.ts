@@ -9,6 +9,7 @@ const rows: [platform: keyof typeof table, limits: object][] = [
   ['aks', { 'sgx.intel.com/epc': '256Mi' }],
   ['aks-legacy', { 'kubernetes.azure.com/sgx_epc_mem_in_MiB': '256' }],
   ['nri', {}],
+  ['none', {}],
 ]
 
 for (const [platform, limits] of rows) {

@@ -1,9 +1,11 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { Fault } from '../../src/base/errors.ts'
+import { inject } from '../../src/inject/mutate.ts'
 import { answerReview, maxReviewBytes } from '../../src/inject/review.ts'
 import {
   apply,
+  askingPod,
   everyPlatform,
   options,
   pod,
@@ -12,6 +14,7 @@ import {
   renderedPods,
   review,
   reviewBytes,
+  sidecar,
   type Tree,
 } from '../support/pods.ts'
 
@@ -132,32 +135,54 @@ t.test('whatever is done to a review, it is answered or refused, and nothing els
   )
 })
 
-t.test('a value of any type in any place of a pod is answered or refused', async () => {
-  const places = [
-    ['metadata'],
-    ['spec'],
-    ...['labels', 'annotations'].map(key => ['metadata', key]),
-    ...['containers', 'volumes', 'securityContext'].map(key => ['spec', key]),
-  ]
-  const inContainer = ['resources', 'securityContext', 'volumeMounts', 'name', 'env'].map(key => [
-    'spec',
-    'containers',
-    '1',
-    key,
-  ])
-  const inLimits = ['limits', 'requests'].map(key => ['spec', 'containers', '1', 'resources', key])
-  const place = fc.constantFrom(...places, ...inContainer, ...inLimits)
-  fc.assert(
-    fc.property(place, fc.jsonValue({ maxDepth: 3 }), (path, value) => {
-      const tree: Tree = JSON.parse(JSON.stringify(pod()))
-      const last = path.at(-1) ?? ''
-      path.slice(0, -1).reduce((object, key) => object[key], tree)[last] = value
-      try {
-        answerReview(reviewBytes(tree), options({ supplementalGroups: [7], policy: { configMap: 'p' } }))
-      } catch (error) {
-        if (!(error instanceof Fault)) throw error
-      }
-    }),
-    { numRuns: 500 },
-  )
+const everything = options({ supplementalGroups: [7], policy: { configMap: 'p' }, sidecar })
+const asking = askingPod({
+  annotations: { 'postern.dev/port': 'web' },
+  app: { readinessProbe: { httpGet: { port: 'web' } } },
 })
+const injected = inject(asking, everything)
+const trees: [name: string, tree: Tree][] = [
+  ['of a revision', pod()],
+  ['that asks for a proxy', asking],
+  ['that has the proxy that it asked for', injected.outcome === 'patched' ? injected.pod : {}],
+]
+
+t.test('a pod that asks for a proxy: one patch, and nothing for the pod that it makes', async t => {
+  const { response } = JSON.parse(answerReview(reviewBytes(asking), everything).body)
+  t.match(response, { uid, allowed: true, patchType: 'JSONPatch' })
+  const applied = apply(asking, JSON.parse(Buffer.from(response.patch, 'base64').toString()))
+  t.equal(proxyOf(applied).image, sidecar.image)
+  t.equal(answerReview(reviewBytes(applied as never), everything).outcome, 'unchanged')
+})
+
+/** Every place of a tree, as a path. */
+const placesOf = (tree: Tree, path: readonly string[] = []): string[][] =>
+  typeof tree !== 'object' || tree === null
+    ? []
+    : Object.entries<Tree>(tree).flatMap(([key, value]) => [[...path, key], ...placesOf(value, [...path, key])])
+
+/** Places that a small pod leaves out. */
+const absent = [
+  ...['volumes', 'securityContext', 'initContainers', 'restartPolicy', 'hostNetwork'].map(key => ['spec', key]),
+  ...['volumeMounts', 'securityContext', 'env', 'lifecycle', 'ports'].map(key => ['spec', 'containers', '0', key]),
+]
+
+for (const [name, given] of trees) {
+  t.test(`a value of any type in any place of a pod ${name} is answered or refused`, async t => {
+    const places = [...placesOf(given), ...absent]
+    t.ok(places.length > 25)
+    fc.assert(
+      fc.property(fc.constantFrom(...places), fc.jsonValue({ maxDepth: 3 }), (path, value) => {
+        const tree: Tree = JSON.parse(JSON.stringify(given))
+        const last = path.at(-1) ?? ''
+        path.slice(0, -1).reduce((object, key) => object[key], tree)[last] = value
+        try {
+          answerReview(reviewBytes(tree), everything)
+        } catch (error) {
+          if (!(error instanceof Fault)) throw error
+        }
+      }),
+      { numRuns: 1000 },
+    )
+  })
+}

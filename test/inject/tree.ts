@@ -1,6 +1,6 @@
 import t from 'tap'
 import { type JsonObject, readJson } from '../../src/base/json.ts'
-import { append, at, covers, isObject, objectAt, objectsAt, put } from '../../src/inject/tree.ts'
+import { append, at, covers, isObject, objectAt, objectsAt, put, textAt } from '../../src/inject/tree.ts'
 
 const tree = readJson('{"a":{"b":[{"c":1}]},"none":null,"text":"x","list":[1],"__proto__":{"d":2}}') as JsonObject
 
@@ -19,6 +19,13 @@ t.test('what is no object where one has to be is told by its name', async t => {
   t.throws(() => objectAt(tree, 'list'), { code: 'review-malformed' })
   t.throws(() => objectsAt(tree, 'list'), { code: 'review-malformed', message: 'pod: list: want a list of objects' })
   t.throws(() => objectsAt(tree, 'text'), { code: 'review-malformed' })
+})
+
+t.test('a name is a string or nothing', async t => {
+  t.same(
+    ['text', 'a', 'none', 'list', 'toString'].map(key => textAt(tree, key)),
+    ['x', '', '', '', ''],
+  )
 })
 
 t.test('nothing is changed in place, and no prototype is touched', async t => {

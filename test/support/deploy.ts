@@ -13,8 +13,13 @@ export const variants: Readonly<Record<string, string>> = {
   intel: 'deploy/overlays/intel',
   aks: 'deploy/overlays/aks',
   nri: 'deploy/overlays/nri',
+  plain: 'deploy/overlays/plain',
   everything: 'deploy/overlays/everything',
   network: 'deploy/network',
+  provision: 'deploy/overlays/provision',
+  'provision-aks': 'deploy/overlays/provision-aks',
+  'provision-nri': 'deploy/overlays/provision-nri',
+  'provision-sealed': 'deploy/overlays/provision-sealed',
   'knative-compatible': 'test/deploy/knative-compatible',
   'knative-confidential': 'test/deploy/knative-confidential',
 }

@@ -65,10 +65,42 @@ export function pod({ annotations, labels, proxy, spec }: PodChanges = {}): Json
   return readJson(JSON.stringify(tree)) as JsonObject
 }
 
+/** An ordinary pod that asks for the proxy: one container, one port; `changes` go into its parts. */
+export function askingPod(
+  changes: { labels?: object; annotations?: object; app?: object; spec?: object } = {},
+): JsonObject {
+  const tree = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      generateName: 'cart-5f7c9-',
+      labels: {
+        'app.kubernetes.io/name': 'cart',
+        'pod-template-hash': '5f7c9',
+        'postern.dev/inject': 'true',
+        ...changes.labels,
+      },
+      ...(changes.annotations && { annotations: changes.annotations }),
+    },
+    spec: {
+      terminationGracePeriodSeconds: 30,
+      containers: [{ name: 'cart', image: 'img', ports: [{ name: 'web', containerPort: 8443 }], ...changes.app }],
+      ...changes.spec,
+    },
+  }
+  return readJson(JSON.stringify(tree)) as JsonObject
+}
+
+/** The operator's word about the proxy of such pods, with the least that it needs. */
+export const sidecar = { image: 'registry.example/enclave@sha256:abc' }
+
 const renderedFile = new URL('../../../shared/contract/controller-rendered.json', import.meta.url)
 
 /** Why the controller's own pods are not tried; false where they are there. */
 export const renderedMissing = !existsSync(renderedFile) && `SKIPPED: no ${renderedFile.pathname}`
+
+/** What the controller rendered for a scenario: its pod's parts and the queue-proxy's environment. */
+export const renderedScenario = (name: string): Tree => JSON.parse(readFileSync(renderedFile, 'utf8'))[name]
 
 /** Pods put together from what Knative's controller rendered, by scenario. */
 export function renderedPods(): readonly (readonly [scenario: string, pod: JsonObject])[] {
