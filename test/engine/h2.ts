@@ -110,6 +110,18 @@ t.test('who the client is, the container hears from us alone', async t => {
   t.same(peers, [['postern-peer: id="a"'], []])
 })
 
+t.test('the first K-Original-Host may choose the authority, and none reaches the container', async t => {
+  const heads: string[] = []
+  const { client } = await makeStreamStand(t, (stream, headers, raw) => {
+    heads.push(`${headers[':authority']} ${raw.filter(name => /original/.test(name)).length}`)
+    stream.respond({ ':status': 204 }, { endStream: true })
+  })
+  const session = client()
+  await ask(session, { ':authority': 'app.example', 'k-original-host': ['a.example', 'b.example'] })
+  await ask(session, { ':authority': 'app.example', 'k-original-host': ['', 'b.example'] })
+  t.same(heads, ['a.example 0', 'app.example 0'])
+})
+
 t.test('the gate sees a head as HTTP/1.1 would have it', async t => {
   const { client, gate } = await makeStreamStand(t)
   await ask(client(), { ':method': 'POST', ':authority': 'app.example', 'user-agent': 'ua' }, 'x')
