@@ -391,16 +391,17 @@ t.test('a container that says goodbye gets no new stream, and ends those that it
   t.equal(sessions.length, 2)
 })
 
-/** A dialer whose verdicts hold for as long as `holds` says. */
-function judged(port: number, clock: FakeClock, holds: (verdict: Verdict) => boolean): Dialer {
+/** A dialer whose verdicts hold for as long as `holds` says. @param links what it has opened */
+function judged(port: number, clock: FakeClock, holds: (verdict: Verdict) => boolean, links: Link[] = []): Dialer {
   const plain = plainDialer(port, clock)
-  let n = 0
   return {
     verified: false,
     dial: done =>
       plain.dial(outcome => {
-        const link = outcome as Link
-        done('socket' in link ? { ...link, verdict: { ...link.verdict, until: n++ } } : outcome)
+        if (!('socket' in outcome)) return done(outcome)
+        const link = { ...outcome, verdict: { ...outcome.verdict, until: links.length } }
+        links.push(link)
+        done(link)
       }),
     valid: holds,
   }
@@ -426,6 +427,80 @@ t.test('a verdict that is over opens a new connection; streams on the old one en
   clock.advance(1_000)
   await until(() => sessions.every(each => each.destroyed))
   t.match(await ask(session), { body: 'ok' }, 'and where nobody asked it is closed all the same')
+})
+
+t.test('a stream outlives its verdict by ten minutes and no more, and both ends can tell', async t => {
+  let holds = true
+  let begun = 0
+  const codes: number[] = []
+  const { client, sessions, clock, gate } = await makeStreamStand(
+    t,
+    (stream, headers) => {
+      begun++
+      stream.on('close', () => codes.push(stream.rstCode ?? -1))
+      if (headers[':path'] === '/silent') return
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc' })
+      stream.on('data', (chunk: Buffer) => stream.write(chunk))
+    },
+    { makeDialer: (port, clock) => judged(port, clock, () => holds) },
+  )
+  const session = client()
+  const stream = session.request({ ':method': 'POST', ':path': '/grpc' })
+  const heard = hear(stream)
+  stream.write('one ')
+  await once(stream, 'data')
+  const silent = hear(session.request({ ':method': 'POST', ':path': '/silent' }))
+  const [visit, second] = [await gate.next(), await gate.next()]
+  await until(() => begun === 2)
+  clock.advance(3_600_000)
+  holds = false
+  clock.advance(600_000)
+  stream.write('two')
+  await once(stream, 'data')
+  clock.advance(1_000)
+  t.match(await heard, { status: 200, body: 'one two', code: NGHTTP2_INTERNAL_ERROR })
+  t.match(await silent, { status: 502, body: 'upstream-untrusted\n' })
+  t.match([visit.faults, second.faults], [[{ code: 'upstream-untrusted' }], [{ code: 'upstream-untrusted' }]])
+  t.same(await visit.over(), ['responded 200', 'failed upstream-untrusted', 'finished upstream-failed 0'])
+  await until(() => sessions[0]?.destroyed === true && codes.length === 2)
+  t.same(codes, [NGHTTP2_CANCEL, NGHTTP2_CANCEL])
+})
+
+t.test('a connection that takes no more streams goes when its time is over, whatever the container does', async t => {
+  for (const end of ['lapse', 'engine'] as const) {
+    let holds = true
+    const links: Link[] = []
+    const deaf = await framedContainer(
+      t,
+      (wire, stream) => {
+        wire.send(
+          frame(
+            type.headers,
+            flag.endHeaders,
+            stream,
+            block([
+              [':status', '200'],
+              ['content-type', 'a/b'],
+            ]),
+          ),
+        )
+      },
+      { allowHalfOpen: true },
+    )
+    const { client, clock, engine } = await makeStreamStand(t, undefined, {
+      makeDialer: (_, clock) => judged(deaf, clock, () => holds, links),
+    })
+    const stream = client().request()
+    const heard = hear(stream)
+    await once(stream, 'response')
+    holds = false
+    clock.advance(1_000)
+    t.equal(links[0]?.socket.destroyed, false)
+    if (end === 'lapse') clock.advance(600_000)
+    else engine.destroy()
+    t.equal(links[0]?.socket.destroyed, true, end)
+    t.not((await heard).code, NGHTTP2_NO_ERROR)
+  }
 })
 
 t.test('a connection to the container that waits for too long is closed', async t => {
