@@ -9,11 +9,12 @@ import type { FakeClock } from '../support/clock.ts'
 import { plainDialer } from '../support/engine.ts'
 import {
   block,
-  type Framed,
+  Framed,
   flag,
   frame,
   framedClient,
   framedContainer,
+  preface,
   request,
   type,
   u32,
@@ -512,6 +513,27 @@ t.test('a connection to the container that waits for too long is closed', async 
   clock.advance(92_000)
   await until(() => sessions[0]?.destroyed === true)
   t.pass('closed')
+})
+
+t.test('a connection that is being opened is none that has waited, however old the process is', async t => {
+  const wires: Framed[] = []
+  const slow = await listen(
+    t,
+    createServer(socket => {
+      wires.push(new Framed(socket, preface.length))
+    }),
+  )
+  const { client, clock } = await makeStreamStand(t, undefined, {
+    makeDialer: (_, clock) => plainDialer(slow, clock),
+  })
+  clock.advance(3_600_000)
+  const heard = ask(client())
+  await until(() => wires[0]?.of(type.settings).length === 1)
+  clock.advance(1_000)
+  wires[0]?.send(frame(type.settings, 0, 0))
+  await until(() => wires[0]?.of(type.headers).length === 1)
+  wires[0]?.send(frame(type.headers, flag.endHeaders | flag.endStream, 1, block([[':status', '204']])))
+  t.match(await heard, { status: 204 })
 })
 
 t.test('a container that does not speak HTTP/2 is told so to the client', async t => {

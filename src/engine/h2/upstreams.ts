@@ -57,6 +57,7 @@ export class Upstreams {
     }
     const upstream = new Upstream(link, this.#authority, this, fault => settled(fault ?? upstream))
     const stop = this.#clock.after(settingsMs, () => upstream.destroy())
+    upstream.idleSince = this.#clock.monotonic()
     this.#all.push(upstream)
     if (this.#closed) upstream.destroy()
   }
