@@ -1,12 +1,12 @@
 import { once } from 'node:events'
-import { connect as connectHttp2, constants } from 'node:http2'
+import { type ClientHttp2Stream, connect as connectHttp2, constants } from 'node:http2'
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import type { Dialer, Link } from '../../src/engine/dial.ts'
 import type { Verdict } from '../../src/gate/contract.ts'
 import type { FakeClock } from '../support/clock.ts'
-import { plainDialer } from '../support/engine.ts'
+import { plainDialer, RecordingGate } from '../support/engine.ts'
 import {
   block,
   Framed,
@@ -20,7 +20,16 @@ import {
   u32,
 } from '../support/frames.ts'
 import { makeRig } from '../support/gate.ts'
-import { ask, hear, introduced, makeStreamStand, type Serve, spoofed } from '../support/http2.ts'
+import {
+  ask,
+  hear,
+  introduced,
+  makeStreamStand,
+  type Serve,
+  type StreamStandOptions,
+  sendable,
+  spoofed,
+} from '../support/http2.ts'
 import { until as untilNamed } from '../support/process.ts'
 import { listen } from '../support/sockets.ts'
 
@@ -775,6 +784,66 @@ t.test('a container that does not read stops the client: a stream, and a connect
   for (const read of resumed) read()
   const heard = await Promise.all(uploads)
   t.ok(heard.every(({ body }) => body === String(length)))
+})
+
+const waits: readonly (readonly [name: string, options: (release: Set<() => void>) => StreamStandOptions])[] = [
+  [
+    'in line',
+    release => {
+      const gate = new RecordingGate(() => 'wait')
+      release.add(() => {
+        for (const { driver } of gate.visits) driver.start()
+      })
+      return { gate }
+    },
+  ],
+  [
+    'for a connection to the container',
+    release => ({
+      makeDialer: (port, clock) => ({
+        ...plainDialer(port, clock),
+        dial: (...how) => {
+          release.add(() => plainDialer(port, clock).dial(...how))
+          return () => {}
+        },
+      }),
+    }),
+  ],
+]
+for (const [name, options] of waits) {
+  t.test(`uploads that wait ${name} stop their client: they hold one window together`, async t => {
+    const release = new Set<() => void>()
+    const { client } = await makeStreamStand(t, undefined, options(release))
+    const session = client()
+    const body = Buffer.alloc(1 << 20, 'x')
+    const heard = Array.from({ length: 8 }, () => ask(session, { ':method': 'POST' }, body))
+    const sent = await sendable(session)
+    t.ok(sent < 4 << 20, `${sent} bytes of ${heard.length * body.length}`)
+    for (const go of release) go()
+    for (const { status, body: back } of await Promise.all(heard)) t.match([status, back.length], [200, body.length])
+  })
+}
+
+t.test('uploads that end in line give back what they held', async t => {
+  const { client, gate } = await makeStreamStand(t, undefined, {
+    order: head => (head.target === '/wait' ? 'wait' : 'start'),
+  })
+  const session = client()
+  const upload = (path: string): ClientHttp2Stream => {
+    const stream = session.request({ ':method': 'POST', ':path': path })
+    stream.end(Buffer.alloc(2 << 20))
+    return stream
+  }
+  const waiting = [upload('/wait'), upload('/wait')] as const
+  const heard = waiting.map(hear)
+  const passing = hear(upload('/pass'))
+  t.ok((await sendable(session)) < 4 << 20)
+  waiting[0].close(NGHTTP2_CANCEL)
+  const [left, full] = [await gate.next(), await gate.next()]
+  t.same(await left.over(), ['finished client-left 0'])
+  full.driver.answer({ status: 503, headers: [], body: '' })
+  t.match(await heard[1], { status: 503 })
+  t.equal((await passing).body.length, 2 << 20)
 })
 
 t.test('a drain says goodbye, serves what is on its way, and ends with the last stream', async t => {
