@@ -1,6 +1,7 @@
 // An engine between clients and a container that both speak HTTP/2 with node:http2, with a gate that writes down every
 // report.
 
+import { once } from 'node:events'
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
@@ -161,4 +162,17 @@ export function ask(
   const stream = session.request({ ':path': '/', ...headers }, { endStream: body === undefined })
   if (body !== undefined) stream.end(body)
   return hear(stream)
+}
+
+/** Bytes that a client could send until it has no credit left, however long it waits. */
+export async function sendable(session: ClientHttp2Session): Promise<number> {
+  const answered = (): Promise<void> => new Promise((resolve, reject) => session.ping(e => (e ? reject(e) : resolve())))
+  if (session.connecting) await once(session, 'connect')
+  for (;;) {
+    const before = session.socket.bytesWritten
+    // What is given back for the bytes before a PING has come when a second one is answered.
+    await answered()
+    await answered()
+    if (session.socket.bytesWritten - before < 100) return session.socket.bytesWritten
+  }
 }

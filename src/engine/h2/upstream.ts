@@ -1,9 +1,11 @@
 // A connection to the container that speaks HTTP/2, and how many streams it has room for.
 
-import { type ClientHttp2Session, connect, type Settings } from 'node:http2'
+import { type ClientHttp2Session, connect, constants, type Settings } from 'node:http2'
+import type { Socket } from 'node:net'
 import { Fault, systemCode } from '../../base/errors.ts'
 import type { Verdict } from '../../gate/contract.ts'
 import type { Link } from '../dial.ts'
+import { Lapse, lapsed } from '../expiry.ts'
 import type { Caller } from './call.ts'
 import { asReceived } from './fields.ts'
 import { type Line, StreamCall } from './stream-call.ts'
@@ -31,8 +33,10 @@ export class Upstream implements Line {
   readonly window: Window
   lost: Fault | undefined
   idleSince = 0
+  readonly #socket: Socket
   readonly #session: ClientHttp2Session
   readonly #owner: Owner
+  readonly #lapse = new Lapse()
   #open = 0
   #carried = 0
   #limit = 0
@@ -45,6 +49,7 @@ export class Upstream implements Line {
     const { socket } = link
     this.verdict = link.verdict
     this.scheme = 'encrypted' in socket ? 'https' : 'http'
+    this.#socket = socket
     this.#owner = owner
     let told = false
     const tell = (fault: Fault | undefined): void => {
@@ -123,8 +128,18 @@ export class Upstream implements Line {
     this.#session.close()
   }
 
+  /** Breaks off the streams of a connection that has outlived its verdict for too long. */
+  expire(valid: boolean, now: number): void {
+    if (!this.#lapse.isOver(valid, now)) return
+    this.lost ??= new Fault('upstream-untrusted', lapsed)
+    this.#session.destroy(this.lost, constants.NGHTTP2_CANCEL)
+    this.destroy()
+  }
+
   destroy(): void {
     this.#session.destroy()
+    // Of a session that was retired node:http2 leaves the end of the socket to the container.
+    this.#socket.destroy()
   }
 }
 

@@ -1,6 +1,6 @@
 // Connections to the container that speak HTTP/2: all requests share the first one with room, and another is dialed only
 // where every one is full. Each stands behind its verdict: when that is over it takes no new stream, and closes when those
-// that it has have ended.
+// that it has have ended or have had their time.
 
 import type { Clock } from '../../base/clock.ts'
 import { Fault } from '../../base/errors.ts'
@@ -17,6 +17,7 @@ export class Upstreams {
   readonly #dialer: Dialer
   readonly #clock: Clock
   readonly #authority: string
+  /** Those that take no more streams among them, until they are gone. */
   #all: Upstream[] = []
   /** In line for room, in order. */
   readonly #waiting = new Set<Done>()
@@ -56,17 +57,20 @@ export class Upstreams {
     }
     const upstream = new Upstream(link, this.#authority, this, fault => settled(fault ?? upstream))
     const stop = this.#clock.after(settingsMs, () => upstream.destroy())
+    upstream.idleSince = this.#clock.monotonic()
     this.#all.push(upstream)
     if (this.#closed) upstream.destroy()
   }
 
-  /** Closes what has waited for too long, and what is not to be trusted any more. */
+  /** Closes what has waited for too long, and what is not to be trusted any more: idle at once, at work in the end. */
   sweep(): void {
     const now = this.#clock.monotonic()
     for (const upstream of [...this.#all]) {
       if (!upstream.idle) upstream.idleSince = now
       const old = upstream.idle && now - upstream.idleSince > limits.upstreamIdleMs
-      if (old || !this.#dialer.valid(upstream.verdict)) this.#retire(upstream)
+      const valid = this.#dialer.valid(upstream.verdict)
+      if (old || !valid) upstream.retire()
+      upstream.expire(valid, now)
     }
   }
 
@@ -93,14 +97,9 @@ export class Upstreams {
     for (const upstream of this.#all) {
       if (!upstream.room) continue
       if (this.#dialer.valid(upstream.verdict)) return upstream
-      this.#retire(upstream)
+      upstream.retire()
     }
     return undefined
-  }
-
-  #retire(upstream: Upstream): void {
-    this.gone(upstream)
-    upstream.retire()
   }
 
   #serve(): void {
