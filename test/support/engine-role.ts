@@ -49,6 +49,7 @@ export async function startRole(
     SERVING_LOGGING_CONFIG: '',
     SERVING_LOGGING_LEVEL: 'info',
     SERVING_NAMESPACE: 'default',
+    SERVING_SERVICE: 'app',
     SERVING_CONFIGURATION: 'app',
     SERVING_REVISION: 'app-00001',
     SERVING_POD: 'app-pod',
