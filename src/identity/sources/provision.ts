@@ -104,11 +104,14 @@ async function askOnce(options: ProvisionSourceOptions, signal: AbortSignal): Pr
   const asked = await certificateRequest({ key, subject: { commonName: 'postern' } })
   done?.('key')
   const socket = await connect(signal)
+  // Nobody reads it while the quote is made; one that has broken by then is found so below.
+  socket.on('error', () => {})
   try {
     const channel = new Uint8Array(socket.exportKeyingMaterial(exporterBytes, exporterLabel, requestContext(asked)))
     const own = { spki, role, policyDigest, service, channels: [channel] } as const
     const evidence = await makeRequestEvidence(source, own)
     done?.('quote')
+    if (socket.destroyed) throw unavailable(options, 'it broke off while our evidence was made')
     const answer = readAnswer(await post(options, socket, writeQuestion({ request: asked, evidence }), signal))
     const leaf = readLeaf(answer.chain[0])
     requireOurs(options, leaf, spki, evidence)

@@ -95,6 +95,28 @@ t.test('a CA that is not there, or not ours, is a failed renewal', async t => {
   await t.rejects(first({ ...gone, connect: () => Promise.reject(untrusted) }), untrusted)
 })
 
+t.test('a CA that breaks off while evidence is made for it is a failed renewal, and soon', async t => {
+  const { port, server, close } = await lying({})
+  server.on('connection', raw => server.once('secureConnection', () => setImmediate(() => raw.resetAndDestroy())))
+  const tee = makeTee()
+  let quoting: TLSSocket | undefined
+  const source: typeof tee = {
+    ...tee,
+    async quote(data) {
+      if (quoting && !quoting.closed) await new Promise(resolve => quoting?.once('close', resolve))
+      return tee.quote(data)
+    },
+  }
+  const honest = options(port)
+  const connect = async (signal: AbortSignal): Promise<TLSSocket> => {
+    quoting = await honest.connect(signal)
+    quoting.removeAllListeners('error')
+    return quoting
+  }
+  await t.rejects(first({ ...honest, source, connect }), { code: 'issuer-unavailable', message: /broke off/ })
+  close()
+})
+
 interface Lie {
   /** The extension's value; empty for none. */
   readonly binding?: Uint8Array
@@ -148,7 +170,7 @@ async function lying(lie: Lie) {
     response.end(writeAnswer(lie.answer?.(answer) ?? answer))
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  return { port: (server.address() as AddressInfo).port, close: () => server.close() }
+  return { server, port: (server.address() as AddressInfo).port, close: () => server.close() }
 }
 
 t.test('what it says is looked at', async t => {
