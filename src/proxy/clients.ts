@@ -6,8 +6,9 @@ import type { TLSSocket } from 'node:tls'
 import type { EvidenceFacts } from '../attest/evidence.ts'
 import type { Clock } from '../base/clock.ts'
 import { describe } from '../base/errors.ts'
+import { type Chain, peerChain } from '../base/peer-chain.ts'
 import type { ClientRule, Clients } from '../config/clients.ts'
-import { type Decide, peerChain, type Reason } from '../engine/dial.ts'
+import type { Decide, Reason } from '../engine/dial.ts'
 import type { ClientIdentity } from '../gate/contract.ts'
 import { TrustBundle } from '../identity/bundle.ts'
 import { verifyChain } from '../identity/pki.ts'
@@ -25,7 +26,6 @@ export interface ClientsOptions {
   readonly refused: (reasons: readonly Reason[]) => void
 }
 
-type Chain = readonly [Uint8Array, ...Uint8Array[]]
 type Outcome = ClientIdentity | { readonly reasons: readonly Reason[] }
 type Rule = (chain: Chain, at: number) => Promise<Outcome>
 

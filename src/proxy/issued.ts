@@ -34,11 +34,6 @@ export function connectTo(dialer: Dialer, issuer: string, signal: AbortSignal): 
   })
 }
 
-/** As a Host field has it: an IPv6 address stands in brackets (RFC 3986 §3.2.2). */
-export function authorityOf(host: string, port: number): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`
-}
-
 /** The dialer's words are about containers. */
 function recoded({ code, message }: Fault, issuer: string): Fault {
   const untrusted = code === 'upstream-untrusted'

@@ -8,7 +8,8 @@ import { toHex } from '../../src/base/bytes.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { demoFunction, demoProxy } from '../../src/demo/enclaves.ts'
 import { syntheticRoot } from '../../src/demo/tee.ts'
-import { type Anchor, type Door, intelAnchor, makeDoor } from '../../src/function/clients.ts'
+import { type Door, makeDoor } from '../../src/function/clients.ts'
+import { type Anchor, evidenceJudge, intelAnchor } from '../../src/function/judge.ts'
 import type { FunctionEvent } from '../../src/function/options.ts'
 import { type Credential, withKeyPem } from '../../src/identity/credential.ts'
 import { makeRule, makeTee, mrenclave } from '../support/evidence.ts'
@@ -22,7 +23,8 @@ const rule = makeRule({ role: 'proxy', enclaves: [{ mrenclave: toHex(demoProxy()
 
 function doorOf(anchor: Anchor, clock: FakeClock | typeof systemClock = systemClock, more = {}) {
   const events: FunctionEvent[] = []
-  const door = makeDoor({ rule: { ...rule, ...more }, anchor, clock, report: event => events.push(event) })
+  const evidence = evidenceJudge({ ...rule, ...more }, anchor, clock)
+  const door = makeDoor({ evidence, issued: undefined, clock, report: event => events.push(event) })
   t.teardown(() => door.close())
   return { door, events }
 }
@@ -31,7 +33,7 @@ function doorOf(anchor: Anchor, clock: FakeClock | typeof systemClock = systemCl
 async function comes(t: Test, door: Door, credential: Credential): Promise<[boolean, TLSSocket]> {
   const server = withKeyPem(own, pem => createServer({ ...pem, requestCert: true, rejectUnauthorized: false }))
   const said: boolean[] = []
-  server.prependListener('secureConnection', socket => said.push(door.letsIn(socket)))
+  server.prependListener('secureConnection', async socket => said.push(await door.letsIn(socket)))
   const socket = await dialled(t, await serving(t, server), credential)
   while (said.length === 0) await new Promise(resolve => setImmediate(resolve))
   return [said[0] === true, socket]
@@ -46,7 +48,8 @@ t.test('a proxy that was named comes in, as often as it likes', async t => {
 t.test('without collateral nobody comes in, and it is told at the start', async t => {
   const events: FunctionEvent[] = []
   const report = (event: FunctionEvent): void => void events.push(event)
-  const door = makeDoor({ rule, anchor: intelAnchor([t.testdir()], report), clock: systemClock, report })
+  const evidence = evidenceJudge(rule, intelAnchor([t.testdir()], report), systemClock)
+  const door = makeDoor({ evidence, issued: undefined, clock: systemClock, report })
   t.match(events, [{ event: 'collateral-failed', reason: /^collateral-missing: / }])
   t.equal((await comes(t, door, proxy))[0], false)
   t.match(events[1], { event: 'client-refused', reason: /^collateral-missing: / })

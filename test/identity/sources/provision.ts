@@ -1,6 +1,6 @@
 import { sign } from 'node:crypto'
 import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
 import t from 'tap'
 import { type Binding, bindingOid, writeBinding } from '../../../src/attest/binding.ts'
@@ -97,7 +97,9 @@ t.test('a CA that is not there, or not ours, is a failed renewal', async t => {
 
 t.test('a CA that breaks off while evidence is made for it is a failed renewal, and soon', async t => {
   const { port, server, close } = await lying({})
-  server.on('connection', raw => server.once('secureConnection', () => setImmediate(() => raw.resetAndDestroy())))
+  server.on('connection', raw =>
+    server.once('secureConnection', () => setImmediate(() => (raw as Socket).resetAndDestroy())),
+  )
   const tee = makeTee()
   let quoting: TLSSocket | undefined
   const source: typeof tee = {
