@@ -12,7 +12,7 @@ import { generateKey } from '../../src/identity/x509.ts'
 import { bytesOf, startContainer, startRelay } from '../support/engine-containers.ts'
 import { startRole } from '../support/engine-role.ts'
 import { hour } from '../support/identity.ts'
-import { functionElsewhere, startIssuer } from '../support/issuing.ts'
+import { enclaveElsewhere, startIssuer, uris } from '../support/issuing.ts'
 
 const service = 'spiffe://c1.example.org/ns/default/svc/app'
 const other = 'spiffe://c1.example.org/ns/default/svc/other'
@@ -55,7 +55,6 @@ t.test('trust by service', async t => {
       clock: systemClock,
     })
   const over = { notBefore: Date.now() - 2 * hour, notAfter: Date.now() - hour }
-  const uris = (id: string) => ({ fields: { uris: [id] } })
   const rows: [name: string, rule: string, credential: () => Promise<Credential>][] = [
     ["another service's enclave, certified as such", 'service', () => issuer.certify({ service: other })],
     ['evidence of our service, certified for another', 'san', () => issuer.certify(uris(`${other}/workload`))],
@@ -66,7 +65,7 @@ t.test('trust by service', async t => {
     [
       'the same enclave on another machine',
       'same-platform',
-      async () => issuer.certify({ tee: await functionElsewhere() }),
+      async () => issuer.certify({ tee: await enclaveElsewhere(demoFunction()) }),
     ],
     [
       'a certificate of the CA without evidence',

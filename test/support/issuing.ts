@@ -6,7 +6,7 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { Test } from 'tap'
-import { type Binding, bindingOid, writeBinding } from '../../src/attest/binding.ts'
+import { type Binding, bindingOid, readBinding, writeBinding } from '../../src/attest/binding.ts'
 import { readCertificate } from '../../src/attest/certificate.ts'
 import { exporterBytes, exporterLabel } from '../../src/attest/challenge.ts'
 import { makeRequestEvidence, readRequest, requestContext } from '../../src/attest/csr.ts'
@@ -20,6 +20,7 @@ import { demoCredential } from '../../src/demo/function.ts'
 import { makeSyntheticTee, syntheticRoot, syntheticRootKeyPem } from '../../src/demo/tee.ts'
 import { type Credential, toCredential, withKeyPem } from '../../src/identity/credential.ts'
 import { readQuestion, timeLabel, writeAnswer, writeTime } from '../../src/identity/issuance.ts'
+import type { Learned } from '../../src/identity/sources/provision.ts'
 import { type Fields, generateKey, issue, type KeyPair } from '../../src/identity/x509.ts'
 import { platformTag } from '../../src/provision/decision.ts'
 import { makePlatform, sgxExtension } from './certificates.ts'
@@ -42,25 +43,29 @@ export interface Certified {
 export interface Issuer {
   readonly port: number
   certify(who?: Certified): Promise<Credential>
+  /** What whoever has a certificate of it knows. */
+  learned(): Promise<Pick<Learned, 'bundle' | 'at' | 'binding'>>
 }
+
+/** A certificate for this name instead. */
+export const uris = (id: string): Certified => ({ fields: { uris: [id] } })
 
 const dates = () => ({ notBefore: Date.now() - hour / 12, notAfter: Date.now() + 12 * hour })
 
-/** Another machine than the usual synthetic one, with the same enclave. */
-export async function functionElsewhere(): Promise<QuoteSource> {
+/** The same enclave on another machine than the usual synthetic one. */
+export async function enclaveElsewhere({ mrenclave }: QuoteSource): Promise<QuoteSource> {
   const privateKey = createPrivateKey(syntheticRootKeyPem)
   const { chain, key } = await makePlatform({
     root: { keys: { privateKey, publicKey: createPublicKey(privateKey) } },
     leaf: { extensions: [sgxExtension({ piid: 0x4a })] },
   })
-  const { mrenclave } = demoFunction()
   const platform = { chain: [chain[0], chain[1], syntheticRoot], key } as const
   return makeSyntheticTee({ mrenclave, mrsigner: mrenclave, isvProdId: 1, isvSvn: 1, platform })
 }
 
 /** A CA that serves until the test is over. @param service of whoever it is not told of */
 export async function startIssuer(t: Test, service: string, name = 'issuer'): Promise<Issuer> {
-  const root = await makeRoot(name, dates())
+  const root = await makeRoot(name, { ...dates(), notAfter: Date.now() + 365 * 24 * hour })
   const salt = new Uint8Array(32).fill(name.length)
   const server = createServer(
     withKeyPem(await demoCredential(demoProvision(), 'provision'), pem => ({ ...pem, key: Buffer.from(pem.key) })),
@@ -87,8 +92,13 @@ export async function startIssuer(t: Test, service: string, name = 'issuer'): Pr
     server.close()
     server.closeAllConnections()
   })
-  return {
+  const issuer: Issuer = {
     port: (server.address() as AddressInfo).port,
+    async learned() {
+      const binding = readBinding(readCertificate((await issuer.certify()).chain[0]))
+      if (!binding) throw new Error('no binding')
+      return { bundle: [root.certificate], at: Date.now(), binding }
+    },
     async certify(who = {}) {
       const key = generateKey()
       const own = { role: who.role ?? 'workload', service: who.service ?? service } as const
@@ -100,6 +110,7 @@ export async function startIssuer(t: Test, service: string, name = 'issuer'): Pr
       return toCredential([leaf], key.privateKey, 'enclave')
     },
   }
+  return issuer
 }
 
 interface Subject {
