@@ -63,10 +63,14 @@ export async function enclaveElsewhere({ mrenclave }: QuoteSource): Promise<Quot
   return makeSyntheticTee({ mrenclave, mrsigner: mrenclave, isvProdId: 1, isvSvn: 1, platform })
 }
 
-/** A CA that serves until the test is over. @param service of whoever it is not told of */
-export async function startIssuer(t: Test, service: string, name = 'issuer'): Promise<Issuer> {
-  const root = await makeRoot(name, { ...dates(), notAfter: Date.now() + 365 * 24 * hour })
-  const salt = new Uint8Array(32).fill(name.length)
+/**
+ * A CA that serves until the test is over.
+ * @param service of whoever it is not told of
+ * @param life of the certificates that are asked for
+ */
+export async function startIssuer(t: Test, service: string, life: Partial<Fields> = {}): Promise<Issuer> {
+  const root = await makeRoot('issuer', { ...dates(), notAfter: Date.now() + 365 * 24 * hour })
+  const salt = new Uint8Array(32).fill(7)
   const server = createServer(
     withKeyPem(await demoCredential(demoProvision(), 'provision'), pem => ({ ...pem, key: Buffer.from(pem.key) })),
   )
@@ -79,7 +83,8 @@ export async function startIssuer(t: Test, service: string, name = 'issuer'): Pr
     if (!postern) throw new Error('no claims')
     const publicKey = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
     const { role, policyDigest, service = '' } = postern
-    const leaf = await leafFor(root, salt, { publicKey, evidence, role, policyDigest, service })
+    const asked = { publicKey, evidence, role, policyDigest, service }
+    const leaf = await leafFor(root, salt, asked, { fields: life })
     const socket = message.socket as TLSSocket
     const channel = socket.exportKeyingMaterial(exporterBytes, exporterLabel, requestContext(request))
     const signed = writeTime(Date.now(), new Uint8Array(channel))
