@@ -186,7 +186,7 @@ async function openSidePorts(
 function judgeOfClients(
   { policy, clock }: Started,
   { metrics }: Parts,
-  { credentials }: Standing,
+  { credentials, collateral }: Standing,
   evidenceOf: (accept: string) => Decide,
   log: Log,
 ): ClientJudge | undefined {
@@ -201,7 +201,8 @@ function judgeOfClients(
     told = clock.monotonic()
     log.warn('client refused', { code: 'client-untrusted', reasons })
   }
-  return clientJudge({ clients, clock, evidenceOf, ownLeafSha256s, refused })
+  const generation = (): number => collateral?.generation ?? 0
+  return clientJudge({ clients, clock, evidenceOf, ownLeafSha256s, generation, refused })
 }
 
 interface ServingPorts {
