@@ -7,7 +7,7 @@ export interface Bundle {
 }
 
 /** In bytes. `ours` is what src/ gives; the rest makes and reads certificates, and writes metrics. */
-export const budget = { all: 1_700_000, ours: 476_000 } as const
+export const budget = { all: 1_700_000, ours: 490_000 } as const
 
 export function total({ text }: Bundle): number {
   return Buffer.byteLength(text)
