@@ -74,7 +74,8 @@ export interface Surroundings {
 /**
  * Opens the enclave's evidence and makes the first certificate.
  * @throws Fault 'policy-invalid' for options that do not fit, and for synthetic evidence beside a real TEE;
- *   'tee-unavailable' where there is no evidence to be had
+ *   'tee-unavailable' where there is no evidence to be had; 'issuer-unavailable', 'issuer-untrusted', 'issuer-refused',
+ *   'issuer-malformed' where the attesting CA was named and gives no certificate within a minute
  */
 export function attest(options: AttestOptions): Promise<Attestation> {
   return attestIn({}, options)

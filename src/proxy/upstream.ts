@@ -79,10 +79,12 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
       }
       const at = clock.now()
       const finding = await decide(chain, at)
-      // However long a certificate lasts, a connection is judged anew after this.
-      return finding.accepted
-        ? { ...finding, until: Math.min(finding.until, at + upstream.maxConnectionAgeMs) }
-        : finding
+      if (!finding.accepted) return finding
+      // However long certificates last, a connection is judged anew after this. The container, where it sees ours, lets us
+      // in for no longer than that lasts: no request should be under way when it ends.
+      const shown = upstream.clientCertificate ? own.credential() : undefined
+      const ends = [finding.until, at + upstream.maxConnectionAgeMs, shown?.notAfter ?? Number.POSITIVE_INFINITY]
+      return { ...finding, until: Math.min(...ends) }
     },
   }
 }

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { type Binding, readBinding } from '../../src/attest/binding.ts'
 import { readCertificate } from '../../src/attest/certificate.ts'
+import { makeAnswer } from '../../src/attest/challenge.ts'
 import { toHex } from '../../src/base/bytes.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { floorClock } from '../../src/base/floor.ts'
@@ -15,6 +16,7 @@ import { IssuedBy } from '../../src/identity/issued-by.ts'
 import { chooseSource } from '../../src/proxy/identity.ts'
 import { connectTo } from '../../src/proxy/issued.ts'
 import { evidenceJudge, makeJudge, peerJudge, type UpstreamOptions } from '../../src/proxy/upstream.ts'
+import { ecKeys } from '../support/certificates.ts'
 import { makePeer, makeTee, mrenclave, spkiOf } from '../support/evidence.ts'
 import { hour, makeCredential } from '../support/identity.ts'
 import { ask, call, caMrenclave, makeAsked, service, startCa, unlock } from '../support/provision.ts'
@@ -120,6 +122,29 @@ t.test('a container counts as fresh with evidence, in a certificate of our CA, f
   t.equal(rulesOf(await judge.judge((await issued('proxy')).chain)), 'role-proxy')
   const selfSigned = await makePeer({ keys: asked.key, claims: { spki: spkiOf(asked.key) } })
   t.not(rulesOf(await judge.judge([selfSigned])), 'accepted', 'evidence alone is of any age')
+})
+
+t.test('with trust by service, what answers a challenge must be of our service as well', async t => {
+  const policy = policyOf({ trust: 'service', freshness: 'challenge' })
+  const judge = makeJudge({ ...optionsOf(new IssuedBy(floorClock(systemClock, 0))), policy })
+  const keys = ecKeys()
+  const leaf = await makePeer({ keys })
+  const channel = new Uint8Array(32).fill(7)
+  const challenge = judge?.challenge?.(leaf, () => Buffer.from(channel))
+  if (!challenge) throw new Error('this policy asks')
+  const answered = async (own: object): Promise<string> => {
+    const claims = {
+      spki: spkiOf(keys),
+      role: 'workload',
+      policyDigest: new Uint8Array(32),
+      service,
+      channels: [channel],
+    }
+    return rulesOf(await challenge.judge(await makeAnswer(makeTee(), { ...claims, ...own } as never)))
+  }
+  t.equal(await answered({}), 'accepted')
+  t.equal(await answered({ service: `${service}-2` }), 'service')
+  t.equal(await answered({ role: 'provision' }), 'role')
 })
 
 t.test('the source is the CA where the policy says so, for a service', async t => {
