@@ -66,6 +66,7 @@ const special = {
   'test/gramine/manifest.ts': ['gramine/manifest.ts'],
   'test/gramine/direct.ts': ['gramine/direct.ts'],
   'test/function/attest.ts': ['src/function/attest.ts', 'src/function/challenges.ts'],
+  'test/function/certified.ts': [],
   'test/proxy/fresh.ts': [],
   'test/identity/activator.ts': [],
   'test/identity/conformance.ts': [],
@@ -77,6 +78,7 @@ const special = {
   'test/proxy/outage.ts': [],
   'test/proxy/rotation.ts': [],
   'test/proxy/zero-bytes.ts': [],
+  'test/proxy/zero-bytes-service.ts': [],
   'test/provision/provision.ts': [
     ...['audit', 'authority', 'ca', 'decision', 'lock', 'openapi', 'provision', 'routes', 'server'].map(
       name => `src/provision/${name}.ts`,

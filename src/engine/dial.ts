@@ -10,6 +10,7 @@ import { connect, isIP, type OnReadOpts, type Socket } from 'node:net'
 import { type SecureContext, TLSSocket, connect as tlsConnect } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
 import { describe, Fault, systemCode } from '../base/errors.ts'
+import { peerChain } from '../base/peer-chain.ts'
 import type { Verdict } from '../gate/contract.ts'
 import { Answered, askChallenge, type Challenge, FirstReads } from './challenge.ts'
 
@@ -107,9 +108,6 @@ const dialMs = 10_000
 const answerMs = 5_000
 
 const keepAliveMs = 5_000
-
-/** Longer chains than this serve nobody but an attacker. */
-const maxChain = 8
 
 const plaintextVerdict: Verdict = {
   leafSha256: '',
@@ -367,18 +365,3 @@ async function found(judgement: () => Promise<Finding>): Promise<Finding> {
 
 const noJudgement = (error: unknown) =>
   ({ accepted: false, reasons: [{ rule: 'internal', want: 'a judgement', got: describe(error) }] }) as const
-
-/**
- * The chain that the peer sent, leaf first. Node hands out a client's view of it once: later calls return nothing, so
- * it is read here and nowhere else.
- */
-export function peerChain(socket: TLSSocket): [Uint8Array, ...Uint8Array[]] | undefined {
-  const leaf = socket.getPeerCertificate(true)
-  if (!leaf?.raw) return undefined
-  const chain: [Uint8Array, ...Uint8Array[]] = [new Uint8Array(leaf.raw)]
-  for (let at = leaf, next = leaf.issuerCertificate; next?.raw && next !== at; at = next, next = at.issuerCertificate) {
-    chain.push(new Uint8Array(next.raw))
-    if (chain.length > maxChain) return undefined
-  }
-  return chain
-}

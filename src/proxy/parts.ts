@@ -26,10 +26,11 @@ import { Stats } from '../gate/stats.ts'
 import { answerProbe, notReady, ready } from '../health/probes.ts'
 import type { Dial, Means, Offer } from '../health/reach.ts'
 import { makeReadiness } from '../health/readiness.ts'
+import type { IssuedBy } from '../identity/issued-by.ts'
 import { type Metrics, makeMetrics } from '../observe/metrics.ts'
 import { openRequestLog, type RequestLog } from '../observe/request-log.ts'
 import type { Credentials } from './credentials.ts'
-import type { IssuedBy, IssuerPart } from './issued.ts'
+import type { IssuerPart } from './issued.ts'
 import { makeJudge, peerJudge, type UpstreamOptions } from './upstream.ts'
 
 export interface PartsOptions {

@@ -110,7 +110,7 @@ const refused: [name: string, part: object, complaint: string | RegExp][] = [
   [
     'trust by service',
     { upstream: { ...attested, trust: 'service' }, ...peers({}) },
-    /^\/upstream\/trust: want "measurement", .*got "service"/,
+    /^\/upstream\/trust: want "measurement", .*needs \/identity\/source "provision", not "self-signed", got "service"/,
   ],
   ['trust left out', { upstream: { ...attested, trust: undefined }, ...peers({}) }, /^\/upstream\/trust: /],
   [
@@ -189,6 +189,8 @@ t.test('each mode yields what it needs', async t => {
   })
   const asking = { ...attested, freshness: 'challenge' }
   t.match(judged({ upstream: asking, ...peers({}) }), { trust: { freshness: 'challenge' }, complaints: [] })
+  const strong = { upstream: { mode: 'attested', accept: 'app' }, identity: { source: 'provision' }, ...peers({}) }
+  t.match(judged(strong), { trust: { trust: 'service', freshness: 'issued' }, complaints: [] })
   const ca = judged({ upstream: { mode: 'ca', ca: { bundle: syntheticRootPem, san: 'a.example' } } }).trust
   t.same(ca, { mode: 'ca', bundle: [syntheticRootPem], san: 'a.example' })
   const pin = `sha256/${Buffer.alloc(32, 1).toString('base64')}`

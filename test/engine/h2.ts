@@ -876,6 +876,29 @@ t.test('a drain says goodbye, serves what is on its way, and ends with the last 
   t.pass('who comes now is told at once')
 })
 
+t.test('one connection is said goodbye to, and no other', async t => {
+  const { client, clock, retires } = await makeStreamStand(t, (stream, headers, raw) => {
+    setTimeout(() => say(200, 'late')(stream, headers, raw), 80)
+  })
+  // Before its engine was even loaded: what has begun is served.
+  const early = client()
+  const asked = ask(early)
+  await until(() => retires.length === 1)
+  retires[0]?.()
+  t.match(await asked, { status: 200 })
+  const [gone, stays] = [client(), client()]
+  await Promise.all([ask(gone), ask(stays)])
+  const goodbye = once(gone, 'goaway')
+  const late = ask(gone)
+  await delay(30)
+  retires[1]?.()
+  t.match(await late, { status: 200, body: 'late' })
+  t.equal((await goodbye)[1], 2 ** 31 - 1, 'told before anything is refused')
+  clock.advance(1_000)
+  await until(() => gone.destroyed && early.destroyed)
+  t.match(await ask(stays), { status: 200, body: 'late' })
+})
+
 t.test('a drain before HTTP/2 was ever spoken has nothing to wait for', async t => {
   const { engine } = await makeStreamStand(t)
   engine.drain()

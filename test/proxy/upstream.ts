@@ -14,7 +14,7 @@ import { generateKey, type KeyPair, selfSigned } from '../../src/identity/x509.t
 import { openCollateral } from '../../src/proxy/collateral.ts'
 import { makeJudge, type UpstreamOptions } from '../../src/proxy/upstream.ts'
 import { realEvidenceMissing, realPath, realPem } from '../support/evidence.ts'
-import { dates, FakeClock, makeIntermediate, makeLeaf, makeRoot, start } from '../support/identity.ts'
+import { dates, FakeClock, makeCredential, makeIntermediate, makeLeaf, makeRoot, start } from '../support/identity.ts'
 
 type Own = UpstreamOptions['own']
 
@@ -186,6 +186,13 @@ t.test('ca', async t => {
     t.match(await judge.judge([good]), { accepted: true, until: start + 60_000 })
     const short = await makeLeaf(root, { notAfter: start + 5_000 })
     t.match(await judge.judge([short]), { accepted: true, until: start + 5_000 })
+  })
+  t.test('or with our own, where the container sees it', async t => {
+    const credential = await makeCredential({ notAfter: start + 7_000 })
+    const own = { credential: () => credential }
+    t.match(await judgeOf(policy, own).judge([good]), { until: start + 60_000 })
+    const showing = { ...policy, upstream: { ...policy.upstream, clientCertificate: true } }
+    t.match(await judgeOf(showing, own).judge([good]), { until: start + 7_000 })
   })
 })
 

@@ -20,7 +20,7 @@ import { makeBytesEngine } from '../../src/engine/bytes.ts'
 import type { Dialer } from '../../src/engine/dial.ts'
 import type { Engine, EngineOptions, MakeEngine } from '../../src/engine/engine.ts'
 import { bothVersions } from '../../src/engine/versions.ts'
-import type { ClientIdentity, Gate, Order, Peer, RequestHead } from '../../src/gate/contract.ts'
+import type { ClientIdentity, Gate, Order, RequestHead } from '../../src/gate/contract.ts'
 import { FakeClock } from './clock.ts'
 import { plainDialer, RecordingGate } from './engine.ts'
 import { listen } from './sockets.ts'
@@ -52,6 +52,8 @@ export interface StreamStand {
   /** The container's connections, in order. */
   readonly sessions: ServerHttp2Session[]
   readonly misbehaviour: string[]
+  /** Lets each connection end, in the order in which they came. */
+  readonly retires: (() => void)[]
   client(): ClientHttp2Session
 }
 
@@ -97,7 +99,12 @@ export async function makeStreamStand(
     ...rest,
     clock,
   })
-  const port = await listen(t, front(engine, { address: '192.0.2.7', secure, client: identity }))
+  const retires: (() => void)[] = []
+  const from = { address: '192.0.2.7', secure, client: identity }
+  const front = createServer({ allowHalfOpen: true, noDelay: true }, (socket: Socket) => {
+    retires.push(engine.accept(socket, from))
+  })
+  const port = await listen(t, front)
   t.teardown(() => engine.destroy())
   const client = (): ClientHttp2Session => {
     const session = connect(`http://127.0.0.1:${port}`)
@@ -105,11 +112,7 @@ export async function makeStreamStand(
     t.teardown(() => session.destroy())
     return session
   }
-  return { engine, gate, clock, port, container, sessions, misbehaviour, client }
-}
-
-function front(engine: Engine, from: Peer): ReturnType<typeof createServer> {
-  return createServer({ allowHalfOpen: true, noDelay: true }, (socket: Socket) => engine.accept(socket, from))
+  return { engine, gate, clock, port, container, sessions, misbehaviour, retires, client }
 }
 
 /** A policy that tells the container who calls, and a client that has proved it. */
