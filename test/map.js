@@ -61,6 +61,7 @@ const special = {
     'src/engine/switch.ts',
     ...['asked', 'early', 'exchange', 'words'].map(name => `src/engine/undici/${name}.ts`),
   ],
+  'test/demo/run.ts': ['src/demo/run.ts', 'src/demo/self-signed.ts'],
   'test/gramine/render.ts': ['gramine/render.ts'],
   'test/gramine/layout.ts': ['gramine/layout.ts'],
   'test/gramine/manifest.ts': ['gramine/manifest.ts'],
