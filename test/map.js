@@ -88,6 +88,12 @@ const special = {
   'test/provision/lock.ts': ['src/provision/lock.ts', 'src/provision/audit.ts'],
   'test/config/provision.ts': ['src/config/provision.ts', 'src/config/provision-shape.ts'],
   'test/cli/ca.ts': ['src/cli/ca.ts', 'src/cli/signing.ts'],
+  'test/e2e/demo-provision.ts': [
+    ...['askers', 'authority', 'cast', 'client', 'container', 'conversation', 'issuance', 'load', 'outage'].map(
+      name => `src/demo/provision/${name}.ts`,
+    ),
+    ...['service', 'stage', 'tour'].map(name => `src/demo/provision/${name}.ts`),
+  ],
   'test/e2e/provision.ts': [
     ...['provision-role', 'enclave-provision', 'cli/ca-verbs', 'cli/provision-verb'].map(name => `src/${name}.ts`),
     'src/cli/ca.ts',

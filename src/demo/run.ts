@@ -2,11 +2,14 @@
 
 import { describe, Fault } from '../base/errors.ts'
 import { demoPorts, requireFree } from './ports.ts'
+import { provisionTour } from './provision/tour.ts'
 import { selfSignedTour } from './self-signed.ts'
 import { asJson, asTable, type Row } from './table.ts'
 import type { Tour } from './tour.ts'
 
 export interface DemoOptions {
+  /** Where the proxy has its certificate from: 'self-signed', the default, or 'provision'. */
+  readonly identity: string | undefined
   readonly portBase: string | undefined
   /** End after the tour. */
   readonly exit: boolean
@@ -18,10 +21,15 @@ export interface DemoOptions {
 }
 
 /**
- * Runs the tour; resolves to whether everything was as it should be.
- * @throws Fault 'usage' for an unusable port base, 'bind-failed' for a taken port
+ * Runs a tour; resolves to whether everything was as it should be.
+ * @throws Fault 'usage' for an unknown identity or an unusable port base, 'bind-failed' for a taken port
  */
-export const runDemo = (options: DemoOptions): Promise<boolean> => runTour(selfSignedTour, options)
+export function runDemo(options: DemoOptions): Promise<boolean> {
+  const { identity = 'self-signed' } = options
+  if (identity === 'self-signed') return runTour(selfSignedTour, options)
+  if (identity === 'provision') return runTour(provisionTour, options)
+  throw new Fault('usage', `postern demo: --identity: want self-signed or provision, got "${identity}"`)
+}
 
 async function runTour<Port extends string>(tour: Tour<Port>, options: DemoOptions): Promise<boolean> {
   const ports = demoPorts(options.portBase, tour.ports)

@@ -2,29 +2,17 @@ import { createServer } from 'node:net'
 import t from 'tap'
 import { Fault } from '../../src/base/errors.ts'
 import { impostors } from '../../src/demo/function.ts'
-import { requireFree } from '../../src/demo/ports.ts'
 import { type DemoOptions, runDemo } from '../../src/demo/run.ts'
 import { selfSignedTour } from '../../src/demo/self-signed.ts'
 import type { Row } from '../../src/demo/table.ts'
+import { portBase } from '../support/demo.ts'
 import { listen } from '../support/sockets.ts'
-
-/** Seven free ports in a row, below those that the system hands out. */
-async function portBase(): Promise<string> {
-  for (;;) {
-    const base = 10_000 + 7 * Math.floor(Math.random() * 3_000)
-    const row = Array.from({ length: 7 }, (_, i) => base + i)
-    const free = await requireFree(row).then(
-      () => true,
-      () => false,
-    )
-    if (free) return String(base)
-  }
-}
 
 async function run(options: Partial<DemoOptions>) {
   let text = ''
   const good = await runDemo({
-    portBase: await portBase(),
+    identity: undefined,
+    portBase: String(await portBase()),
     exit: true,
     json: false,
     colour: false,
@@ -76,6 +64,13 @@ t.test('a tour that breaks off tells what it has shown, and what ended it', asyn
   t.match((await run({ exit: false })).text, /^!! the rest of the tour +RangeError$/m, 'and nobody is asked to stay')
   breakOff([], new Fault('internal', 'nothing to be shown'))
   await t.rejects(run({}), { message: 'nothing to be shown' })
+})
+
+t.test('where the certificate comes from is one of two', async t => {
+  t.throws(() => runDemo({ identity: 'vault' } as DemoOptions), {
+    code: 'usage',
+    message: 'postern demo: --identity: want self-signed or provision, got "vault"',
+  })
 })
 
 t.test('a taken port or an unusable base ends it before anything starts', async t => {
