@@ -41,9 +41,7 @@ const verbs: readonly Verb[] = [
       {
         name: 'identity',
         value: 'NAME',
-        help:
-          'where the proxy has its certificate from: self-signed (the default), or provision, a tour of the attesting CA: ' +
-          'locked, unlocked, certificates that rotate under load, an outage',
+        help: "where the proxy's certificate comes from: self-signed (the default), or provision: a tour of the attesting CA",
       },
       { name: 'exit', help: 'end after the tour; the exit code says whether all went as it should' },
       { name: 'port-base', value: 'N', help: 'first of seven ports to use, of eight with provision (default 18080)' },

@@ -55,8 +55,9 @@ export function startProxyProcess(ports: ProxyPorts, { policy, concurrency }: Pr
   return {
     child,
     refusals: () => child.lines.flatMap(line => refusalOf(line) ?? []),
-    ready: () =>
-      child.until('become ready', async () => ((await probe(ports.serving)).status === 200 ? true : undefined)).then(),
+    async ready() {
+      await child.until('become ready', async () => (await probe(ports.serving)).status === 200 || undefined)
+    },
     async stop() {
       // The first TERM would drain for half a minute; the second one says that nobody waits for it.
       child.signal('SIGTERM')

@@ -21,7 +21,7 @@ t.test('every row is as it should be', async t => {
     t.ok(row.good && row.why !== '', row.what)
   }
   t.same(
-    told.rows.map(({ got }) => got),
+    told.rows.map(({ got }) => got.replace(/^whole; [4-9] /, 'whole; some ')),
     [
       '1, and its evidence is accepted',
       'locked: no handshake, 503 to the kubelet',
@@ -33,7 +33,7 @@ t.test('every row is as it should be', async t => {
       'refused by policy-set',
       '3 changes, 0 failed, 4 connections kept',
       'refused by mrenclave, 0 bytes',
-      told.rows[10]?.got,
+      'whole; some issued, 0 to others',
       'CA: exit 0; served, 0 failed; then no handshake',
       'refused by ca',
       'unlocked, 200, 0 failed',
@@ -41,7 +41,6 @@ t.test('every row is as it should be', async t => {
       'exit 0, 0, 0',
     ],
   )
-  t.match(told.rows[10]?.got, /^whole; [4-9] issued, 0 to others$/)
   t.match(told.rows[4]?.why, /the certificate says: SYNTHETIC, NOT ATTESTED$/)
 })
 
@@ -54,17 +53,17 @@ t.test('rows that are not as they should be are marked, and it stays for whoever
   await until('the invitation', () => demo.stdout().includes('Everything stays up until Ctrl-C'), tourMs)
   const text = demo.stdout()
   t.match(text, /^SYNTHETIC evidence throughout/)
+  const marked = text.match(/^!! .*\n.*$/gm) ?? []
   t.same(
-    text.match(/^!! .*\n.*$/gm)?.map(row => row.replace(/ +/g, ' ')),
+    marked.map(row => row.replace(/ +/g, ' ').replace(/\d+ issued/g, 'N issued')),
     [
       '!! the CA is asked by: an enclave with other code refused by mrenclave\n should have been: refused by debug',
       '!! the CA is asked by: the proxy under a policy of its own a certificate\n should have been: refused by policy-set',
-      text.match(/^!! the CA's log.*\n.*$/m)?.[0].replace(/ +/g, ' '),
+      "!! the CA's log, by postern ca audit whole; N issued, 0 to others\n should have been: whole; N issued, 0 to others",
     ],
   )
-  const [, issued, others, taken] = /whole; (\d+) issued, (\d+) to others\n.*whole; (\d+) issued/.exec(text) ?? []
-  t.equal(Number(issued) - Number(taken), 1, 'what nobody of ours has taken was issued to somebody')
-  t.equal(others, '0')
+  const [issued, taken] = [...(marked[2] ?? '').matchAll(/(\d+) issued/g)].map(([, count]) => Number(count))
+  t.equal((issued ?? 0) - (taken ?? 0), 1, 'one was issued that the proxy has not taken')
   t.match(text, 'NOT as it should be')
   const policy = /ca state --policy (\S+)/.exec(text)?.[1] ?? ''
   t.ok(existsSync(policy), 'what it says to try is there')
@@ -82,5 +81,5 @@ t.test('another source is a mistake of usage, and the help names those that ther
   t.equal(wrong.stderr(), 'postern demo: --identity: want self-signed or provision, got "vault"\n')
   const help = start(t, ['demo', '--help'])
   t.match(await help.exit, { code: 0 })
-  t.match(help.stdout(), /--identity NAME +where the proxy has its certificate from: self-signed .* provision/)
+  t.match(help.stdout(), /--identity NAME +where the proxy's certificate comes from: self-signed .* provision/)
 })
