@@ -54,6 +54,8 @@ export interface UpstreamOptions {
 
 type TrustFor = ReturnType<typeof trustIn>
 
+const lastRequestsMs = 30_000
+
 /** The judge for a policy, or undefined where it says `plaintext`. */
 export function makeJudge(options: UpstreamOptions): Judge | undefined {
   const { policy, policyDigest, clock, own, collateral } = options
@@ -64,7 +66,8 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
   const bundle =
     upstream.mode === 'ca' ? (options.bundle ?? new TrustBundle(clock, upstream.bundle.map(pemToDer))) : undefined
   const decide = decider(options, trustFor, bundle)
-  const context = contexts(bundle, upstream.clientCertificate ? own.credential : () => undefined)
+  const shown = upstream.clientCertificate ? own.credential : () => undefined
+  const context = contexts(bundle, shown)
   return {
     policyDigest,
     collateralGeneration: generationOf(options, bundle),
@@ -78,12 +81,22 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
       }
       const at = clock.now()
       const finding = await decide(chain, at)
+      if (!finding.accepted) return finding
       // However long a certificate lasts, a connection is judged anew after this.
-      return finding.accepted
-        ? { ...finding, until: Math.min(finding.until, at + upstream.maxConnectionAgeMs) }
-        : finding
+      const anew = at + upstream.maxConnectionAgeMs
+      return { ...finding, until: Math.min(finding.until, anew, untilWeAreOut(shown(), at)) }
     },
   }
+}
+
+/**
+ * Until when a connection may get requests for the sake of the certificate that we opened it with. A container that judges us
+ * ends it a while after that has ended (postern/function a minute), whatever is under way: half of that minute is for what is.
+ * One that had ended before was accepted all the same.
+ * @param at milliseconds since the epoch
+ */
+function untilWeAreOut(shown: Credential | undefined, at: number): number {
+  return shown !== undefined && at < shown.notAfter ? shown.notAfter + lastRequestsMs : Number.POSITIVE_INFINITY
 }
 
 function decider(options: UpstreamOptions, trustFor: TrustFor, bundle: TrustBundle | undefined): Decide {
