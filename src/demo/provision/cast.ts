@@ -34,7 +34,7 @@ export function certified(client: Part): Promise<Seen> {
 export function traffic({ client }: Cast, enough: (counts: Counts) => boolean): Promise<Counts> {
   return client.child.until('send requests', async () => {
     const counts = await client.ask<Counts>('counts')
-    return counts.failed > 0 || enough(counts) ? counts : undefined
+    return counts.failed + counts.late > 0 || enough(counts) ? counts : undefined
   })
 }
 

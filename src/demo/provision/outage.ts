@@ -1,7 +1,7 @@
 // The acts about a CA that goes away, in whose place somebody else turns up, and that comes back as another process.
 
 import { toHex } from '../../base/bytes.ts'
-import { demoStranger } from '../enclaves.ts'
+import { demoProxy, demoStranger } from '../enclaves.ts'
 import { demoCredential, startContainer } from '../function.ts'
 import { probe } from '../visitor.ts'
 import { auditOf, checkLog, handOver, refusedBy, startAuthority, stopAuthority, unlock } from './authority.ts'
@@ -55,8 +55,8 @@ async function isReplaced({ ports, client, proxy, note }: Cast): Promise<void> {
 async function wroteItDown(cast: Cast): Promise<void> {
   const { ca, stage, note } = cast
   const issued = auditOf(ca).filter(({ event }) => event === 'issued')
-  const digest = toHex(stage.policyDigest)
-  const others = issued.filter(({ role, policyDigest }) => role !== 'proxy' || policyDigest !== digest)
+  const own = ['proxy', toHex(stage.policyDigest), toHex(demoProxy().mrenclave)].join()
+  const others = issued.filter(({ role, policyDigest, mrenclave }) => [role, policyDigest, mrenclave].join() !== own)
   const taken = installed(cast)
   const log = await checkLog(stage, ca)
   note({
