@@ -61,6 +61,7 @@ const special = {
     'src/engine/switch.ts',
     ...['asked', 'early', 'exchange', 'words'].map(name => `src/engine/undici/${name}.ts`),
   ],
+  'test/demo/run.ts': ['src/demo/run.ts', 'src/demo/self-signed.ts'],
   'test/gramine/render.ts': ['gramine/render.ts'],
   'test/gramine/layout.ts': ['gramine/layout.ts'],
   'test/gramine/manifest.ts': ['gramine/manifest.ts'],
@@ -89,6 +90,12 @@ const special = {
   'test/provision/lock.ts': ['src/provision/lock.ts', 'src/provision/audit.ts'],
   'test/config/provision.ts': ['src/config/provision.ts', 'src/config/provision-shape.ts'],
   'test/cli/ca.ts': ['src/cli/ca.ts', 'src/cli/signing.ts'],
+  'test/e2e/demo-provision.ts': [
+    ...['askers', 'authority', 'cast', 'client', 'container', 'conversation', 'issuance', 'load', 'outage'].map(
+      name => `src/demo/provision/${name}.ts`,
+    ),
+    ...['service', 'stage', 'tour'].map(name => `src/demo/provision/${name}.ts`),
+  ],
   'test/e2e/provision.ts': [
     ...['provision-role', 'enclave-provision', 'cli/ca-verbs', 'cli/provision-verb'].map(name => `src/${name}.ts`),
     'src/cli/ca.ts',

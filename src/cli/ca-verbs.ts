@@ -20,6 +20,13 @@ export const caVerbs: readonly EvidenceVerb[] = [
     run: async (parsed, io) => (await import('./ca.ts')).showState(parsed, io),
   },
   {
+    name: 'ca bundle',
+    summary: 'judge the evidence of the attesting CA, and print whom to trust for certificates of its making, PEM',
+    usage: '--policy NAME|FILE',
+    flags: [policy],
+    run: async (parsed, io) => (await import('./ca.ts')).showBundle(parsed, io),
+  },
+  {
     name: 'ca sign',
     summary: 'sign a statement that unlocks the attesting CA with these sets, and print it',
     usage: '--state FILE --policies FILE --revocations FILE --key FILE [--kid ID]',

@@ -7,7 +7,15 @@ import { taggedEvidenceOid } from '../attest/ratls.ts'
 import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { type TimeToken, timeLabel, writeTime } from '../identity/issuance.ts'
-import { generateKey, issue, type KeyPair, revocationList, selfSignedAuthority } from '../identity/x509.ts'
+import { syntheticMark } from '../identity/sources/self-signed.ts'
+import {
+  generateKey,
+  issue,
+  type KeyPair,
+  revocationList,
+  type Subject,
+  selfSignedAuthority,
+} from '../identity/x509.ts'
 import type { Grant } from './decision.ts'
 
 export interface AuthorityOptions {
@@ -15,6 +23,8 @@ export interface AuthorityOptions {
   readonly trustDomain: string
   /** Of the longest certificate. */
   readonly lifetimeMs: number
+  /** Where it is there, whatever is signed says that no hardware stands behind it. */
+  readonly dangerSyntheticRoot: Uint8Array | undefined
   readonly clock: Clock
 }
 
@@ -61,7 +71,7 @@ export class IssuingAuthority {
     const notAfter = now + authorityMs
     const certificate = await selfSignedAuthority({
       key,
-      subject: { commonName: `postern provision ${options.name}` },
+      subject: subjectOf(`postern provision ${options.name}`, options),
       // SPIFFE X.509-SVID §3: a signing certificate may name its trust domain.
       uris: [`spiffe://${options.trustDomain}`],
       notBefore: now - longestBackdateMs,
@@ -85,7 +95,7 @@ export class IssuingAuthority {
       issuer: { certificate: this.certificate, key: this.#key.privateKey },
       publicKey,
       serial,
-      subject: { commonName: 'postern' },
+      subject: subjectOf('postern', this.#options),
       dnsNames: grant.dnsNames,
       uris: [grant.uri],
       usages: grant.usages,
@@ -119,3 +129,8 @@ export class IssuingAuthority {
     return { signed, signature: sign('sha256', Buffer.concat([timeLabel, signed]), this.#key.privateKey) }
   }
 }
+
+const subjectOf = (commonName: string, { dangerSyntheticRoot }: AuthorityOptions): Subject => ({
+  commonName,
+  ...(dangerSyntheticRoot && { organization: syntheticMark }),
+})

@@ -65,7 +65,8 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
   const bundle =
     upstream.mode === 'ca' ? (options.bundle ?? new TrustBundle(clock, upstream.bundle.map(pemToDer))) : undefined
   const decide = decider(options, trustFor, bundle)
-  const context = contexts(bundle, upstream.clientCertificate ? own.credential : () => undefined)
+  const shown = upstream.clientCertificate ? own.credential : () => undefined
+  const context = contexts(bundle, shown)
   return {
     policyDigest,
     collateralGeneration: generationOf(options, bundle),
@@ -80,13 +81,20 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
       const at = clock.now()
       const finding = await decide(chain, at)
       if (!finding.accepted) return finding
-      // However long certificates last, a connection is judged anew after this. The container, where it sees ours, lets us
-      // in for no longer than that lasts: no request should be under way when it ends.
-      const shown = upstream.clientCertificate ? own.credential() : undefined
-      const ends = [finding.until, at + upstream.maxConnectionAgeMs, shown?.notAfter ?? Number.POSITIVE_INFINITY]
-      return { ...finding, until: Math.min(...ends) }
+      // However long certificates last, a connection is judged anew after this.
+      const anew = at + upstream.maxConnectionAgeMs
+      return { ...finding, until: Math.min(finding.until, anew, untilWeAreOut(shown(), at)) }
     },
   }
+}
+
+/**
+ * A container that judges us lets us in for no longer than the certificate lasts that the connection was opened with: no
+ * request should be under way when it ends. One that had ended before was accepted all the same.
+ * @param at milliseconds since the epoch
+ */
+function untilWeAreOut(shown: Credential | undefined, at: number): number {
+  return shown !== undefined && at < shown.notAfter ? shown.notAfter : Number.POSITIVE_INFINITY
 }
 
 function decider(options: UpstreamOptions, trustFor: TrustFor, bundle: TrustBundle | undefined): Decide {
