@@ -11,6 +11,9 @@ import { Upstream } from './upstream.ts'
 /** How long a container may take to say that it speaks HTTP/2. */
 const settingsMs = 10_000
 
+/** The next one would do no better: it allows no stream, or its verdict was over before it could be used. */
+const unfit = new Fault('upstream-closed', 'http2: a new connection to the container takes no request')
+
 type Done = (outcome: Upstream | Fault) => void
 
 export class Upstreams {
@@ -82,6 +85,7 @@ export class Upstreams {
     queueMicrotask(() => {
       this.#telling = false
       this.#serve()
+      if (this.#waiting.size > 0) this.#dial()
     })
   }
 
@@ -103,14 +107,17 @@ export class Upstreams {
     upstream.retire()
   }
 
-  #serve(): void {
+  /** @returns whether anybody was */
+  #serve(): boolean {
+    let served = false
     for (const done of this.#waiting) {
       const upstream = this.#find()
       if (!upstream) break
       this.#waiting.delete(done)
+      served = true
       done(upstream)
     }
-    if (this.#waiting.size > 0) this.#dial()
+    return served
   }
 
   /** One at a time: those who wait share what it gives. */
@@ -120,7 +127,8 @@ export class Upstreams {
     const settled = (outcome: Upstream | Fault): void => {
       this.#dialing = false
       if (outcome instanceof Fault) this.#fail(outcome)
-      else this.#serve()
+      else if (!this.#serve()) this.#fail(unfit)
+      else if (this.#waiting.size > 0) this.#dial()
     }
     this.#dialer.dial(
       outcome => {
