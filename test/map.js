@@ -46,6 +46,9 @@ const special = {
       name => `src/engine/h2/${name}.ts`,
     ),
   ],
+  'test/engine/question.ts': [
+    ...['dial', 'dial-unused', 'h2/question', 'h2/upstreams'].map(name => `src/engine/${name}.ts`),
+  ],
   'test/engine/corpus.ts': [],
   'test/engine/peers.ts': [],
   'test/engine/abuse.ts': [],

@@ -19,14 +19,14 @@ const maxStreams = 1_000
 
 const settings: Settings = { enablePush: false, initialWindowSize: streamWindow, maxHeaderListSize: 1 << 20 }
 
-interface Owner {
+export interface Owner {
   /** It has room for streams that it had not before. */
   roomier(): void
   gone(upstream: Upstream): void
 }
 
 export class Upstream implements Line {
-  readonly verdict: Verdict
+  verdict: Verdict
   readonly scheme: 'http' | 'https'
   readonly window: Window
   lost: Fault | undefined
@@ -103,6 +103,12 @@ export class Upstream implements Line {
 
   get used(): boolean {
     return this.#carried > 1
+  }
+
+  /** What it carried so far was no request. @param verdict behind which it stands from now on */
+  admit(verdict: Verdict): void {
+    this.verdict = verdict
+    this.#carried = 0
   }
 
   /** @param fields as callFields() makes them @param whole true where no body follows */

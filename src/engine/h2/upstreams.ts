@@ -4,8 +4,9 @@
 
 import type { Clock } from '../../base/clock.ts'
 import { Fault } from '../../base/errors.ts'
-import type { Dialer, Link } from '../dial.ts'
+import type { AskHttp2, Dialer, Link } from '../dial.ts'
 import { limits } from '../engine.ts'
+import { ask } from './question.ts'
 import { Upstream } from './upstream.ts'
 
 /** How long a container may take to say that it speaks HTTP/2. */
@@ -23,6 +24,8 @@ export class Upstreams {
   #all: Upstream[] = []
   /** In line for room, in order. */
   readonly #waiting = new Set<Done>()
+  /** Connections that were asked a challenge and are not handed over yet, by socket. */
+  readonly #asked = new WeakMap<Link['socket'], Upstream>()
   #dialing = false
   #closed = false
   #telling = false
@@ -47,10 +50,24 @@ export class Upstreams {
     return () => this.#waiting.delete(mine)
   }
 
-  /** Takes over a connection that was dialed for something else and turned out to speak HTTP/2. */
+  /** For the dialer: it has no stream but the question until adopt() is told the verdict. */
+  readonly ask: AskHttp2 = (socket, challenge, done) => {
+    this.#asked.set(socket, ask(socket, challenge, this.#authority, this, done))
+  }
+
+  /** Takes over a connection that speaks HTTP/2, whatever it was dialed for. */
   adopt(link: Link, done: Done): void {
-    if (link.socket.destroyed) {
-      done(new Fault('upstream-closed', 'EOF'))
+    const asked = this.#asked.get(link.socket)
+    if (link.socket.destroyed || asked?.living === false) {
+      link.socket.destroy()
+      done(asked?.lost ?? new Fault('upstream-closed', 'EOF'))
+      return
+    }
+    if (asked) {
+      asked.admit(link.verdict)
+      this.#all.push(asked)
+      if (this.#closed) asked.destroy()
+      done(asked)
       return
     }
     const settled = (outcome: Upstream | Fault): void => {
@@ -143,7 +160,7 @@ export class Upstreams {
           )
         } else this.adopt(outcome, settled)
       },
-      { offer: ['h2'] },
+      { offer: ['h2'], askHttp2: this.ask },
     )
   }
 
