@@ -108,7 +108,7 @@ function readRun(args: readonly string[], { contenders, scenarios }: Tables): Ru
     verb: 'run',
     scenarios: rows,
     contenders: choose('contender', chosen, everybody).map(each =>
-      chosen.length > 0 ? { ...each, narrow: false } : each,
+      chosen.length > 0 ? { ...each, takesPart: undefined } : each,
     ),
     pace: {
       rounds: number('rounds', values.rounds, 1, 100) ?? rounds,

@@ -1,13 +1,18 @@
 // How large the enclave's one file may be. Every byte of it is trusted, hashed at each start and kept in memory.
 
+/** A file that gave bytes to a bundle, as a path below the root. */
+export interface Input {
+  readonly path: string
+  readonly bytes: number
+}
+
 export interface Bundle {
   readonly text: string
-  /** Every file that gave bytes to it, as a path below the root. */
-  readonly inputs: readonly { readonly path: string; readonly bytes: number }[]
+  readonly inputs: readonly Input[]
 }
 
 /** In bytes. `ours` is what src/ gives; the rest makes and reads certificates, and writes metrics. */
-export const budget = { all: 1_700_000, ours: 476_000 } as const
+export const budget = { all: 1_320_000, ours: 490_000 } as const
 
 export function total({ text }: Bundle): number {
   return Buffer.byteLength(text)

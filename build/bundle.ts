@@ -4,11 +4,11 @@
 //   node build/bundle.ts
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build, type Plugin } from 'esbuild'
+import { build, type Metafile, type Plugin } from 'esbuild'
 import { builtAfter } from '../src/version.ts'
-import { type Bundle, overBudget, total } from './budget.ts'
+import { type Bundle, type Input, overBudget, total } from './budget.ts'
 import { broken } from './rules.ts'
 
 export interface BundleOptions {
@@ -23,33 +23,43 @@ export interface BundleOptions {
  * @throws Error where a file cannot be found or read; esbuild has then said which
  */
 export async function bundle({ root, entry = 'src/enclave.ts' }: BundleOptions): Promise<Bundle> {
+  const later: Input[] = []
   const { outputFiles, metafile } = await build({
+    ...common,
     absWorkingDir: root,
     entryPoints: [entry],
-    bundle: true,
-    write: false,
-    metafile: true,
-    outfile: 'enclave.js',
-    platform: 'node',
-    target: 'node24',
-    // Built-in modules are then asked for when they are needed, and not all of them at the start.
-    format: 'cjs',
     // Only built-in modules can be had, whoever asks: no file but this one is ever run. It also makes no difference
     // whether Node takes the file for CommonJS or for a module.
     banner: { js: '"use strict";var require=process.getBuiltinModule;' },
-    // Names stay, for stacks.
-    minifyWhitespace: true,
-    minifySyntax: true,
-    legalComments: 'none',
-    plugins: [withVersion(root)],
+    plugins: [withVersion(root), whenNeeded(root, later)],
   })
   const [file] = outputFiles
-  const [output] = Object.values(metafile.outputs)
-  if (!file || !output) throw new Error('esbuild gave nothing')
-  const inputs = Object.entries(output.inputs)
+  if (!file) throw new Error('esbuild gave nothing')
+  const inputs = [...inputsOf(metafile).filter(({ path }) => !path.startsWith('when-needed:')), ...later]
+  return { text: file.text, inputs: inputs.sort((a, b) => (a.path < b.path ? -1 : 1)) }
+}
+
+const common = {
+  bundle: true,
+  write: false,
+  metafile: true,
+  outfile: 'enclave.js',
+  platform: 'node',
+  target: 'node24',
+  // Built-in modules are then asked for when they are needed, and not all of them at the start.
+  format: 'cjs',
+  // Our own names stay, for stacks.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  legalComments: 'none',
+} as const
+
+/** The files that gave bytes to a bundle, and how many. */
+function inputsOf({ outputs }: Metafile): Input[] {
+  return Object.values(outputs)
+    .flatMap(({ inputs }) => Object.entries(inputs))
     .map(([path, { bytesInOutput }]) => ({ path, bytes: bytesInOutput }))
     .filter(({ bytes }) => bytes > 0)
-  return { text: file.text, inputs }
 }
 
 /** The version of this tree and the date before which it was not, written in. */
@@ -64,6 +74,34 @@ function withVersion(root: string): Plugin {
         const values = { version: JSON.stringify(version), builtAfter: since }
         const contents = Object.entries(values).map(([name, value]) => `export const ${name} = () => ${value}`)
         return { contents: contents.join('\n') }
+      })
+    },
+  }
+}
+
+/**
+ * A package that is loaded when it is needed becomes one function: until then V8 only skims it. Side by side with
+ * everything else its declarations would be made at the start, and kept. What only it holds may have short names.
+ */
+function whenNeeded(root: string, inputs: Input[]): Plugin {
+  return {
+    name: 'when needed',
+    setup({ onResolve, onLoad, resolve }) {
+      onResolve({ filter: /^[^.]/ }, async ({ path, kind, resolveDir, pluginData }) => {
+        if (kind !== 'dynamic-import' || pluginData === 'found') return undefined
+        const { errors, path: file } = await resolve(path, { kind, resolveDir, pluginData: 'found' })
+        // Its name is written into the bundle.
+        return errors.length > 0 ? { errors } : { path: relative(root, file), namespace: 'when-needed' }
+      })
+      onLoad({ filter: /.*/, namespace: 'when-needed' }, async ({ path }) => {
+        const { outputFiles, metafile } = await build({
+          ...common,
+          absWorkingDir: root,
+          entryPoints: [path],
+          minifyIdentifiers: true,
+        })
+        inputs.push(...inputsOf(metafile))
+        return { contents: outputFiles[0]?.text ?? '', loader: 'js' }
       })
     },
   }

@@ -8,6 +8,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { compatible } from '../src/config/policies.ts'
 import { kubernetesMounts } from '../src/manifest/rules/files.ts'
 
 export const targets = ['plain', 'bench', 'enclave'] as const
@@ -54,6 +55,10 @@ export function layOut(root: string, target: Target, into: string): void {
     return
   }
   place(from('package.json'), to('/app/package.json'))
+  if (target === 'plain') {
+    place(from('dist/enclave.js'), to('/app/proxy.js'))
+    writeFileSync(to('/app/compatible.json'), compatible)
+  }
   for (const library of librariesOf(process.execPath)) place(library, to(library))
   for (const folder of target === 'bench' ? ['dist/src', 'dist/bench'] : ['dist/src'])
     copy(from(folder), to(`/app/${folder}`))

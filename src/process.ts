@@ -2,7 +2,6 @@
 // natively or enclave.ts in an enclave, brings the parts. Nobody else ends the process, listens to a signal or reads the
 // environment.
 
-import { performance } from 'node:perf_hooks'
 import type { QuoteSource } from './attest/evidence.ts'
 import { systemClock } from './base/clock.ts'
 import { describe, Fault } from './base/errors.ts'

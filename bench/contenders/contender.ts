@@ -35,8 +35,8 @@ export interface Contender {
   readonly fixedPorts: readonly number[]
   /** Of the client's side, where it listens on others than it is given. */
   readonly ports?: { readonly h?: number; readonly tls?: number }
-  /** Takes part only where a scenario is looked at closely, unless it is asked for by name. */
-  readonly narrow?: boolean
+  /** In which scenarios it is measured unless it is asked for by name; absent: in all. */
+  readonly takesPart?: ((scenario: Scenario) => boolean) | undefined
   /** What to start, after writing its files; undefined for the floor, where the load goes straight to the backend. */
   readonly command: ((site: Site) => Command) | undefined
   readonly version: (tools: Tools) => string

@@ -5,9 +5,9 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { compatible } from '../../src/config/policies.ts'
-import type { Contender, Site } from './contender.ts'
-import { pinOf, posternEnv } from './postern.ts'
+import type { Contender } from './contender.ts'
+import { plainPolicy } from './image.ts'
+import { posternEnv } from './postern.ts'
 
 /** Prepares enclaves; in a checkout alone, which lies one folder further up for what was built. */
 const direct = ['../../', '../../../']
@@ -33,12 +33,12 @@ export const gramine: Contender = {
   missing,
   cannot: ({ changing }) => (changing ? 'it pins one key' : undefined),
   fixedPorts: [],
-  narrow: true,
+  takesPart: ({ closely }) => closely,
   version: () => spawnSync('gramine-direct', ['--version'], { encoding: 'utf8' }).stdout?.trim() || 'missing',
   command(site) {
     const policy = join(site.folder, 'policy.json')
     const folder = join(site.folder, 'enclave')
-    writeFileSync(policy, policyOf(site))
+    writeFileSync(policy, plainPolicy(site))
     const prepare = [direct ?? '', '--policy', policy, '--folder', folder, '--print']
     const { status, stdout, stderr } = spawnSync(process.execPath, prepare, { encoding: 'utf8' })
     if (status !== 0) throw new Error(`gramine/direct.ts: ${stderr.trim()}`)
@@ -50,10 +50,4 @@ export const gramine: Contender = {
     const [file, ...args]: [string, ...string[]] = JSON.parse(stdout)
     return { file, args, env: posternEnv(site) }
   },
-}
-
-function policyOf({ upstream, pair }: Pick<Site, 'upstream' | 'pair'>): string {
-  const policy = JSON.parse(compatible)
-  if (upstream === 'tls') policy.upstream = { mode: 'pinned', pins: [pinOf(pair.certificate)] }
-  return JSON.stringify(policy)
 }

@@ -6,8 +6,12 @@ import { go } from './go.ts'
 import { gramine } from './gramine.ts'
 import { haproxy } from './haproxy.ts'
 import { httpProxy } from './http-proxy.ts'
+import { image } from './image.ts'
 import { nginx, nginxHttp2 } from './nginx.ts'
 import { postern } from './postern.ts'
+
+/** Where a second opinion is worth the time. */
+const closely: Contender['takesPart'] = scenario => scenario.closely
 
 const direct: Contender = {
   name: 'direct',
@@ -27,9 +31,13 @@ const direct: Contender = {
 
 export const contenders: readonly Contender[] = [
   postern('bytes', 'postern proxy --engine bytes, the default'),
-  { ...postern('bytes-streams', "postern proxy --engine bytes-streams, on Node's documented API alone"), narrow: true },
+  {
+    ...postern('bytes-streams', "postern proxy --engine bytes-streams, on Node's documented API alone"),
+    takesPart: closely,
+  },
   postern('undici', 'postern proxy --engine undici, the reference engine'),
   gramine,
+  image,
   go,
   nginx,
   nginxHttp2,

@@ -62,7 +62,7 @@ export function plan(
   const steps = scenarios.map((scenario): Step => {
     if (scenario.who === 'ladder') return { scenario, slots: best === undefined ? [] : ladder(best) }
     const everybody = contenders
-      .filter(({ narrow }) => scenario.closely || !narrow)
+      .filter(({ takesPart }) => takesPart?.(scenario) ?? true)
       .filter(({ name }) => scenario.who === 'all' || own.includes(name))
     const slots = scenario.legs.flatMap(leg =>
       everybody.flatMap((contender): Slot[] => {

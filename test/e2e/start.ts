@@ -278,15 +278,12 @@ t.test('a Node that is too old is told so in a sentence', command, async t => {
   }
 })
 
-t.test('the command and the image start Node with the same flags', async t => {
+t.test("the image starts Node with the enclave's flags, and the command with those that cost less", async t => {
   const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
-  const command = /^#!.*\bnode((?: --\S+)*)$/m.exec(read('src/postern.js'))?.[1]?.trim().split(' ')
-  const image = JSON.parse(/^ENTRYPOINT (.*)$/m.exec(read('Dockerfile'))?.[1] ?? '') as string[]
-  t.same(
-    image.slice(
-      1,
-      image.findIndex(each => each.endsWith('postern.js')),
-    ),
-    command,
-  )
+  const enclave: string[] = JSON.parse(read('build/node-flags.json'))
+  const image: string[] = JSON.parse(/^ENTRYPOINT (.*)$/m.exec(read('Dockerfile'))?.[1] ?? '')
+  t.same(image.slice(1, image.indexOf('/app/proxy.js')), enclave)
+  const command = /^#!.*\bnode((?: --\S+)*)$/m.exec(read('src/postern.js'))?.[1]?.trim().split(' ') ?? []
+  t.same(command, enclave.slice(0, command.length))
+  t.ok(command.length > 0)
 })

@@ -18,6 +18,8 @@ t.test('plain: the program, what it needs, and nothing to look around with', asy
   for (const path of [
     '/usr/bin/node',
     '/app/dist/src/postern.js',
+    '/app/proxy.js',
+    '/app/compatible.json',
     '/app/package.json',
     '/app/LICENSE',
     '/etc/passwd',
