@@ -51,6 +51,8 @@ export interface StreamStand {
   /** The container's connections, in order. */
   readonly sessions: ServerHttp2Session[]
   readonly misbehaviour: string[]
+  /** Our ends of clients' connections, in order. */
+  readonly accepted: readonly Socket[]
   client(): ClientHttp2Session
 }
 
@@ -96,7 +98,10 @@ export async function makeStreamStand(
     ...rest,
     clock,
   })
-  const port = await listen(t, front(engine, { address: '192.0.2.7', secure, client: identity }))
+  const accepted: Socket[] = []
+  const server = front(engine, { address: '192.0.2.7', secure, client: identity })
+  server.on('connection', socket => accepted.push(socket))
+  const port = await listen(t, server)
   t.teardown(() => engine.destroy())
   const client = (): ClientHttp2Session => {
     const session = connect(`http://127.0.0.1:${port}`)
@@ -104,7 +109,7 @@ export async function makeStreamStand(
     t.teardown(() => session.destroy())
     return session
   }
-  return { engine, gate, clock, port, container, sessions, misbehaviour, client }
+  return { engine, gate, clock, port, container, sessions, misbehaviour, accepted, client }
 }
 
 function front(engine: Engine, from: Peer): ReturnType<typeof createServer> {

@@ -7,15 +7,15 @@ import type { Link } from '../dial.ts'
 import type { Caller } from './call.ts'
 import { asReceived } from './fields.ts'
 import { type Line, StreamCall } from './stream-call.ts'
-import { Window } from './window.ts'
-
-/** What one response may have waiting: little, as the container is next to us and gives more as soon as it is asked. */
-const streamWindow = 256 * 1024
-/** What all responses of a connection may have waiting together. */
-const connectionWindow = 64 * 1024 * 1024
 
 /** Most streams that a connection is given, whatever the container allows. */
 const maxStreams = 1_000
+
+/** What one response may have waiting: little, as the container is next to us and gives more as soon as it is asked. */
+const streamWindow = 64 * 1024
+
+/** Never what holds anybody up: who does not take an answer holds up his own, and not those of others behind it. */
+const connectionWindow = maxStreams * streamWindow
 
 const settings: Settings = { enablePush: false, initialWindowSize: streamWindow, maxHeaderListSize: 1 << 20 }
 
@@ -28,7 +28,6 @@ export interface Owner {
 export class Upstream implements Line {
   verdict: Verdict
   readonly scheme: 'http' | 'https'
-  readonly window: Window
   lost: Fault | undefined
   idleSince = 0
   readonly #session: ClientHttp2Session
@@ -71,7 +70,7 @@ export class Upstream implements Line {
       peerMaxConcurrentStreams: maxStreams,
       ...asReceived,
     })
-    this.window = new Window(this.#session, connectionWindow)
+    this.#session.setLocalWindowSize(connectionWindow)
     this.#session.on('remoteSettings', given => {
       this.#limit = Math.min(given.maxConcurrentStreams ?? maxStreams, maxStreams)
       tell(undefined)
