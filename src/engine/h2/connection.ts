@@ -77,6 +77,8 @@ export class Connection implements Front {
       maxSendHeaderBlockLength: limits.responseHeadBytes,
       ...asReceived,
     })
+    const { destroy } = this.#session
+    this.#session.destroy = (error, code) => destroy.call(this.#session, error, code ?? floodCode(error))
     this.window = new Window(this.#session, uploadWindow)
     this.#session.on('stream', (stream, _headers, flags, raw) => this.#open(stream, flags, raw))
     this.#session.on('error', error => this.#broke(error))
@@ -171,4 +173,13 @@ export class Connection implements Front {
   #broke(error: Error): void {
     if ('code' in error && String(error.code).startsWith('ERR_HTTP2_')) this.#shared.options.misbehaved?.('protocol')
   }
+}
+
+/** nghttp2's: FLOODED, TOO_MANY_CONTINUATIONS. */
+const floods: ReadonlySet<unknown> = new Set([-904, -905, 'ERR_HTTP2_TOO_MANY_INVALID_FRAMES'])
+
+/** Node would say INTERNAL_ERROR of it, as if it were our fault. */
+function floodCode(error: NodeJS.ErrnoException | number | undefined): number | undefined {
+  if (!(error instanceof Error)) return undefined
+  return floods.has(error.errno) || floods.has(error.code) ? NGHTTP2_ENHANCE_YOUR_CALM : undefined
 }
