@@ -24,6 +24,12 @@ function repeat(wire: Framed, times: number, make: (i: number) => Buffer): void 
   }
 }
 
+/** More than the buffers of sockets hold. */
+function flood(wire: Framed, one: Buffer): void {
+  const thousand = Buffer.concat(Array(1_000).fill(one))
+  for (let i = 0; i < 600; i++) wire.send(thousand)
+}
+
 /** A field that is remembered once (literal with incremental indexing) and then named by one byte each. */
 function bomb(): { readonly first: Buffer; readonly rest: Buffer } {
   const value = 'x'.repeat(3_900)
@@ -65,14 +71,14 @@ export const abuses = {
     name: 'settings whose acknowledgements are not read',
     send(wire) {
       wire.socket.pause()
-      repeat(wire, 30 * many, () => frame(type.settings, 0, 0))
+      flood(wire, frame(type.settings, 0, 0))
     },
   },
   pings: {
     name: 'pings whose answers are not read',
     send(wire) {
       wire.socket.pause()
-      repeat(wire, 30 * many, () => frame(type.ping, 0, 0, Buffer.alloc(8)))
+      flood(wire, frame(type.ping, 0, 0, Buffer.alloc(8)))
     },
   },
   empty: {
