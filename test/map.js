@@ -28,6 +28,7 @@ const special = {
     'src/engine/h2.ts',
     'src/engine/versions.ts',
     ...[
+      'allowance',
       'answer',
       'asked',
       'call',

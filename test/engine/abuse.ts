@@ -110,11 +110,11 @@ for (const one of Object.values(abuses)) {
   t.test(`a connection that stands is answered within seconds beside ${one.name}`, async t => {
     const serve: Serve = (stream, headers) => {
       stream.respond({ ':status': 200, 'content-type': 'text/plain' })
-      stream.end(headers[':path'] === '/neighbour' ? 'hello' : large)
+      stream.end(headers[':path'] === '/large' ? large : 'hello')
     }
     const stand = await makeStreamStand(t, serve, { container: { maxSessionMemory: 1_000 } })
     const session = stand.client()
-    const asks = (): ReturnType<typeof ask> => ask(session, { ':path': '/neighbour' })
+    const asks = (): ReturnType<typeof ask> => ask(session)
     await asks()
     let over = false
     const going = Promise.all(
@@ -142,22 +142,57 @@ for (const one of Object.values(abuses)) {
   })
 }
 
-t.test('who opens streams to break them off is told to calm down, and costs no more than what that took', async t => {
+t.test('who opens streams to break them off is told to calm down, and costs others nothing', async t => {
   const stand = await makeStreamStand(t)
-  const wire = abuse(t, stand.port, abuses.reset)
-  await neighbour(t, stand)
-  await until('the connection is closed', () => wire.closed)
-  t.equal(wire.goodbye, NGHTTP2_ENHANCE_YOUR_CALM)
-  t.same(stand.misbehaviour, ['reset-flood'])
-  t.ok(stand.gate.visits.length <= 1_002, `${stand.gate.visits.length} of 20,000 came to the gate`)
-  t.ok(readOf(stand) < most, `${readOf(stand)} bytes of it were read`)
+  let lost = 0
+  stand.container.on('session', each => each.on('error', () => lost++))
+  const session = stand.client()
+  await ask(session)
+  for (let i = 1; i <= 3; i++) {
+    const wire = abuse(t, stand.port, abuses.reset)
+    t.equal((await ask(session)).status, 200)
+    await until('the connection is closed', () => wire.closed)
+    t.equal(wire.goodbye, NGHTTP2_ENHANCE_YOUR_CALM)
+    t.same(stand.misbehaviour, Array(i).fill('reset-flood'))
+    t.ok(stand.gate.visits.length <= 1 + 1_002 * i, `${stand.gate.visits.length} of ${i} times 20,000 came to the gate`)
+    t.ok((stand.accepted[i]?.bytesRead ?? most) < most, 'and little more was read')
+  }
+  t.equal(lost, 0, 'the container, which has the bounds of nghttp2, never lost patience')
+  t.ok(stand.sessions.length <= 8, `${stand.sessions.length} connections to it`)
+})
+
+t.test('streams that are broken off one by one do not cost others the connection to the container', async t => {
+  let started = 0
+  const serve: Serve = (stream, headers) => {
+    if (headers[':path'] === '/neighbour') stream.respond({ ':status': 200 }, { endStream: true })
+    else started++
+  }
+  const stand = await makeStreamStand(t, serve)
+  let lost = 0
+  let opened = 0
+  stand.container.on('session', each => each.on('error', () => lost++))
+  const session = stand.client()
+  for (let client = 0; client < 3; client++) {
+    const wire = framedClient(t, stand.port)
+    for (let stream = 1; stream < 1_800; stream += 200) {
+      const ids = Array.from({ length: 100 }, (_, i) => stream + 2 * i)
+      opened += ids.length
+      wire.send(...ids.map(id => headers(request, id)))
+      await until('they have come to the container', () => started === opened)
+      wire.send(...ids.map(id => frame(type.reset, 0, id, u32(8))))
+      t.equal((await ask(session, { ':path': '/neighbour' })).status, 200)
+    }
+    wire.socket.destroy()
+  }
+  t.equal(lost, 0, 'the container, which has the bounds of nghttp2, never lost patience')
+  t.ok(stand.sessions.length > 1 && stand.sessions.length <= 8, `${stand.sessions.length} connections`)
 })
 
 t.test('answers that nobody takes hold up nobody else, and what waits for them is bounded', async t => {
   let given = 0
   const serve: Serve = (stream, headers) => {
     stream.respond({ ':status': 200, 'content-type': 'text/plain' })
-    if (headers[':path'] === '/neighbour') {
+    if (headers[':path'] !== '/large') {
       stream.end('hello')
       return
     }
@@ -182,7 +217,7 @@ t.test('answers that nobody takes hold up nobody else, and what waits for them i
   })
   t.equal(stand.sessions.length, 1, 'the neighbour shares their connection to the container')
   const session = stand.client()
-  for (let i = 0; i < 20; i++) t.equal((await ask(session, { ':path': '/neighbour' })).body, 'hello')
+  for (let i = 0; i < 20; i++) t.equal((await ask(session)).body, 'hello')
   t.equal(stand.sessions.length, 1)
   const each = given / (3 * 250)
   t.ok(each < 256 << 10, `${Math.round(each / 1024)} KiB of each answer have left the container`)

@@ -91,7 +91,8 @@ export const abuses = {
   stall: {
     name: 'answers that there is no window for',
     settings: noWindow,
-    send: wire => repeat(wire, 250, i => frame(type.headers, whole, 2 * i + 1, head)),
+    send: wire =>
+      repeat(wire, 250, i => frame(type.headers, whole, 2 * i + 1, block({ ...request, ':path': '/large' }))),
   },
 } satisfies Record<string, Abuse>
 

@@ -13,6 +13,8 @@ export interface Line {
   readonly lost: Fault | undefined
   /** True where an earlier request was carried. */
   readonly used: boolean
+  /** The container is about to get a RST_STREAM. */
+  cancelled(): void
   done(call: StreamCall): void
 }
 
@@ -82,6 +84,7 @@ export class StreamCall implements Call {
     this.#caller = undefined
     // What still comes is thrown away, or the stream would never be over.
     this.#stream.resume()
+    if (!this.#complete || !this.#stream.writableEnded) this.#line.cancelled()
     this.#stream.close(this.#complete ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL)
   }
 

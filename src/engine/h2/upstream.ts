@@ -4,6 +4,7 @@ import { type ClientHttp2Session, connect, type Settings } from 'node:http2'
 import { Fault, systemCode } from '../../base/errors.ts'
 import type { Verdict } from '../../gate/contract.ts'
 import type { Link } from '../dial.ts'
+import type { Allowance } from './allowance.ts'
 import type { Caller } from './call.ts'
 import { asReceived } from './fields.ts'
 import { type Line, StreamCall } from './stream-call.ts'
@@ -29,6 +30,8 @@ export class Upstream implements Line {
   verdict: Verdict
   readonly scheme: 'http' | 'https'
   lost: Fault | undefined
+  /** Streams that may be broken off from this side: never more are open. Undefined where it takes no requests yet. */
+  resets: Allowance | undefined
   idleSince = 0
   readonly #session: ClientHttp2Session
   readonly #owner: Owner
@@ -88,7 +91,7 @@ export class Upstream implements Line {
 
   /** True where one more stream may be opened. */
   get room(): boolean {
-    return this.#open < this.#limit && this.living
+    return this.#open < Math.min(this.#limit, this.resets?.left ?? 0) && this.living
   }
 
   /** False from the container's GOAWAY on. */
@@ -116,6 +119,10 @@ export class Upstream implements Line {
     this.#open++
     this.#carried++
     return new StreamCall(stream, this, caller)
+  }
+
+  cancelled(): void {
+    this.resets?.take()
   }
 
   done(): void {

@@ -6,11 +6,18 @@ import type { Clock } from '../../base/clock.ts'
 import { Fault } from '../../base/errors.ts'
 import type { AskHttp2, Dialer, Link } from '../dial.ts'
 import { limits } from '../engine.ts'
+import { Allowance } from './allowance.ts'
 import { ask } from './question.ts'
 import { Upstream } from './upstream.ts'
 
 /** How long a container may take to say that it speaks HTTP/2. */
 const settingsMs = 10_000
+
+/**
+ * Streams of one connection that may be broken off: less than Node's server takes (nghttp2: 1,000, and 33 a second), which
+ * else ends the connection, and with it the requests of clients that broke nothing off.
+ */
+const resets = { burst: 900, perSecond: 30 } as const
 
 /** The next one would do no better: it allows no stream, or its verdict was over before it could be used. */
 const unfit = new Fault('upstream-closed', 'http2: a new connection to the container takes no request')
@@ -65,8 +72,7 @@ export class Upstreams {
     }
     if (asked) {
       asked.admit(link.verdict)
-      this.#all.push(asked)
-      if (this.#closed) asked.destroy()
+      this.#add(asked)
       done(asked)
       return
     }
@@ -76,6 +82,11 @@ export class Upstreams {
     }
     const upstream = new Upstream(link, this.#authority, this, fault => settled(fault ?? upstream))
     const stop = this.#clock.after(settingsMs, () => upstream.destroy())
+    this.#add(upstream)
+  }
+
+  #add(upstream: Upstream): void {
+    upstream.resets = new Allowance(this.#clock, resets)
     this.#all.push(upstream)
     if (this.#closed) upstream.destroy()
   }
