@@ -28,6 +28,7 @@ const special = {
     'src/engine/h2.ts',
     'src/engine/versions.ts',
     ...[
+      'allowance',
       'answer',
       'asked',
       'call',
@@ -45,6 +46,9 @@ const special = {
     ...['answer', 'asked', 'connection', 'exchange', 'fields', 'http1-call', 'reach', 'tunnel-call'].map(
       name => `src/engine/h2/${name}.ts`,
     ),
+  ],
+  'test/engine/question.ts': [
+    ...['dial', 'dial-unused', 'h2/question', 'h2/upstreams'].map(name => `src/engine/${name}.ts`),
   ],
   'test/engine/corpus.ts': [],
   'test/engine/peers.ts': [],

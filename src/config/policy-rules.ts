@@ -85,10 +85,6 @@ export function contradictions(document: PolicyDocument): Complaint[] {
     const want = 'another one, as only over TLS (ALPN) a container says what it speaks'
     complaints.push({ path: '/upstream/protocol', want, got: 'auto' })
   }
-  if (upstream.freshness === 'challenge' && upstream.protocol === 'h2') {
-    const want = '"http/1.1" or "auto", as a challenge is asked in HTTP/1.1'
-    complaints.push({ path: '/upstream/protocol', want, got: 'h2' })
-  }
   if (upstream.upgrade.allow.includes('*') && upstream.upgrade.allow.length > 1) {
     complaints.push({ path: '/upstream/upgrade/allow', want: '"*" alone', got: show(upstream.upgrade.allow) })
   }

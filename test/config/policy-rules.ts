@@ -32,11 +32,6 @@ const signed = (signers: object[], from = ['podinfo']) => ({ signed: { from, sig
 
 const refused: [name: string, part: object, complaint: string | RegExp][] = [
   [
-    'a challenge over HTTP/2',
-    { upstream: { ...attested, freshness: 'challenge', protocol: 'h2' }, ...peers({}) },
-    /^\/upstream\/protocol: want "http\/1\.1" or "auto"/,
-  ],
-  [
     'tunnels over HTTP/2 where there are none',
     {
       inbound: { http2: { extendedConnect: true } },

@@ -194,6 +194,17 @@ t.test('where its streams are all taken another connection is opened, and what i
   t.equal(sessions.length, before)
 })
 
+t.test('a container that allows no stream is told of at once, and is not dialed again and again', async t => {
+  const { client, sessions } = await makeStreamStand(t, undefined, {
+    container: { settings: { maxConcurrentStreams: 0 } },
+  })
+  const session = client()
+  for (let i = 1; i <= 2; i++) {
+    t.equal((await ask(session)).status, 502)
+    t.equal(sessions.length, i)
+  }
+})
+
 t.test('interim heads pass before the final one', async t => {
   const { client, gate } = await makeStreamStand(t, stream => {
     stream.additionalHeaders({ ':status': 103, link: '</a.css>' })

@@ -261,25 +261,22 @@ t.test('what we show ourselves', async t => {
     t.not(judge.secureContext(), first)
   })
 
-  t.test(
-    'ends the connection that it was shown on: before a container that judges us does',
-    async t => {
-      const { chain } = await demoCredential(demoFunction())
-      const at = Date.now()
-      const untilWith = async (notAfter: number | undefined, policy = read(demo)): Promise<number> => {
-        const own = notAfter === undefined ? undefined : { ...credential, notAfter }
-        const finding = await judgeOf(policy, { credential: () => own }, { ...systemClock, now: () => at }).judge(chain)
-        return finding.accepted ? finding.until - at : Number.NaN
-      }
-      const without = await untilWith(undefined)
-      t.ok(without > 60_000)
-      t.equal(await untilWith(at + 6_000), 6_000)
-      t.equal(await untilWith(at + 7_200_000), without, 'ours is not the first to end')
-      t.equal(await untilWith(at - 1), without, 'it was accepted all the same')
-      const silent = read(demo.replace('"clientCertificate": true', '"clientCertificate": false'))
-      t.equal(await untilWith(at + 6_000, silent), without, 'nobody has seen it')
-    },
-  )
+  t.test('ends the connection that it was shown on: before a container that judges us does', async t => {
+    const { chain } = await demoCredential(demoFunction())
+    const at = Date.now()
+    const untilWith = async (notAfter: number | undefined, policy = read(demo)): Promise<number> => {
+      const own = notAfter === undefined ? undefined : { ...credential, notAfter }
+      const finding = await judgeOf(policy, { credential: () => own }, { ...systemClock, now: () => at }).judge(chain)
+      return finding.accepted ? finding.until - at : Number.NaN
+    }
+    const without = await untilWith(undefined)
+    t.ok(without > 60_000)
+    t.equal(await untilWith(at + 6_000), 6_000)
+    t.equal(await untilWith(at + 7_200_000), without, 'ours is not the first to end')
+    t.equal(await untilWith(at - 1), without, 'it was accepted all the same')
+    const silent = read(demo.replace('"clientCertificate": true', '"clientCertificate": false'))
+    t.equal(await untilWith(at + 6_000, silent), without, 'nobody has seen it')
+  })
 
   t.test('is nothing, where it does not', async t => {
     const policy = withUpstream({ mode: 'pinned', pins: [`sha256/${'A'.repeat(43)}=`] })

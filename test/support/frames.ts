@@ -117,7 +117,7 @@ export class Framed {
 }
 
 /** Connects and says hello as a client of HTTP/2. */
-export function framedClient(t: Test, port: number, settings: Buffer = Buffer.alloc(0)): Framed {
+export function framedClient(t: Pick<Test, 'teardown'>, port: number, settings: Buffer = Buffer.alloc(0)): Framed {
   const socket = connect(port, '127.0.0.1')
   t.teardown(() => socket.destroy())
   return new Framed(socket).send(preface, frame(type.settings, 0, 0, settings))

@@ -54,6 +54,8 @@ export interface StreamStand {
   readonly misbehaviour: string[]
   /** Lets each connection end, in the order in which they came. */
   readonly retires: (() => void)[]
+  /** Our ends of clients' connections, in order. */
+  readonly accepted: readonly Socket[]
   client(): ClientHttp2Session
 }
 
@@ -99,9 +101,11 @@ export async function makeStreamStand(
     ...rest,
     clock,
   })
+  const accepted: Socket[] = []
   const retires: (() => void)[] = []
   const from = { address: '192.0.2.7', secure, client: identity }
   const front = createServer({ allowHalfOpen: true, noDelay: true }, (socket: Socket) => {
+    accepted.push(socket)
     retires.push(engine.accept(socket, from))
   })
   const port = await listen(t, front)
@@ -112,7 +116,7 @@ export async function makeStreamStand(
     t.teardown(() => session.destroy())
     return session
   }
-  return { engine, gate, clock, port, container, sessions, misbehaviour, retires, client }
+  return { engine, gate, clock, port, container, sessions, misbehaviour, accepted, retires, client }
 }
 
 /** A policy that tells the container who calls, and a client that has proved it. */

@@ -6,32 +6,34 @@ import { Fault, systemCode } from '../../base/errors.ts'
 import type { Verdict } from '../../gate/contract.ts'
 import type { Link } from '../dial.ts'
 import { Lapse, lapsed } from '../expiry.ts'
+import type { Allowance } from './allowance.ts'
 import type { Caller } from './call.ts'
 import { asReceived } from './fields.ts'
 import { type Line, StreamCall } from './stream-call.ts'
-import { Window } from './window.ts'
-
-/** What one response may have waiting: little, as the container is next to us and gives more as soon as it is asked. */
-const streamWindow = 256 * 1024
-/** What all responses of a connection may have waiting together. */
-const connectionWindow = 64 * 1024 * 1024
 
 /** Most streams that a connection is given, whatever the container allows. */
 const maxStreams = 1_000
 
+/** What one response may have waiting: little, as the container is next to us and gives more as soon as it is asked. */
+const streamWindow = 64 * 1024
+
+/** Never what holds anybody up: who does not take an answer holds up his own, and not those of others behind it. */
+const connectionWindow = maxStreams * streamWindow
+
 const settings: Settings = { enablePush: false, initialWindowSize: streamWindow, maxHeaderListSize: 1 << 20 }
 
-interface Owner {
+export interface Owner {
   /** It has room for streams that it had not before. */
   roomier(): void
   gone(upstream: Upstream): void
 }
 
 export class Upstream implements Line {
-  readonly verdict: Verdict
+  verdict: Verdict
   readonly scheme: 'http' | 'https'
-  readonly window: Window
   lost: Fault | undefined
+  /** Streams that may be broken off from this side: never more are open. Undefined where it takes no requests yet. */
+  resets: Allowance | undefined
   idleSince = 0
   readonly #socket: Socket
   readonly #session: ClientHttp2Session
@@ -76,7 +78,7 @@ export class Upstream implements Line {
       peerMaxConcurrentStreams: maxStreams,
       ...asReceived,
     })
-    this.window = new Window(this.#session, connectionWindow)
+    this.#session.setLocalWindowSize(connectionWindow)
     this.#session.on('remoteSettings', given => {
       this.#limit = Math.min(given.maxConcurrentStreams ?? maxStreams, maxStreams)
       tell(undefined)
@@ -94,7 +96,7 @@ export class Upstream implements Line {
 
   /** True where one more stream may be opened. */
   get room(): boolean {
-    return this.#open < this.#limit && this.living
+    return this.#open < Math.min(this.#limit, this.resets?.left ?? 0) && this.living
   }
 
   /** False from the container's GOAWAY on. */
@@ -110,12 +112,22 @@ export class Upstream implements Line {
     return this.#carried > 1
   }
 
+  /** What it carried so far was no request. @param verdict behind which it stands from now on */
+  admit(verdict: Verdict): void {
+    this.verdict = verdict
+    this.#carried = 0
+  }
+
   /** @param fields as callFields() makes them @param whole true where no body follows */
   ask(fields: string[], whole: boolean, caller: Caller): StreamCall {
     const stream = this.#session.request(fields, { endStream: whole, waitForTrailers: !whole })
     this.#open++
     this.#carried++
     return new StreamCall(stream, this, caller)
+  }
+
+  cancelled(): void {
+    this.resets?.take()
   }
 
   done(): void {
