@@ -53,6 +53,8 @@ export interface UpstreamOptions {
 }
 
 type TrustFor = ReturnType<typeof trustIn>
+const lastRequestsMs = 30_000
+
 type Attested = Extract<Policy['upstream'], { readonly mode: 'attested' }>
 
 /** The judge for a policy, or undefined where it says `plaintext`. */
@@ -89,12 +91,13 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
 }
 
 /**
- * A container that judges us lets us in for no longer than the certificate lasts that the connection was opened with: no
- * request should be under way when it ends. One that had ended before was accepted all the same.
+ * Until when a connection may get requests for the sake of the certificate that we opened it with. A container that judges us
+ * ends it a while after that has ended (postern/function a minute), whatever is under way: half of that minute is for what is.
+ * One that had ended before was accepted all the same.
  * @param at milliseconds since the epoch
  */
 function untilWeAreOut(shown: Credential | undefined, at: number): number {
-  return shown !== undefined && at < shown.notAfter ? shown.notAfter : Number.POSITIVE_INFINITY
+  return shown !== undefined && at < shown.notAfter ? shown.notAfter + lastRequestsMs : Number.POSITIVE_INFINITY
 }
 
 function decider(options: UpstreamOptions, trustFor: TrustFor, bundle: TrustBundle | undefined): Decide {

@@ -26,7 +26,7 @@ export interface Counts {
   readonly fresh: number
   /** Those that were not answered with 200, but for `late`. */
   readonly failed: number
-  /** New connections that failed when the last certificate that was seen had ended. */
+  /** Those that failed when the last certificate that was seen had ended. */
   readonly late: number
   /** Certificates that new connections were shown. */
   readonly certificates: number
@@ -90,7 +90,7 @@ export class Load {
       try {
         this.#answered(agent, await this.#client.ask(agent))
       } catch (error) {
-        this.#failed(agent, error instanceof Error ? error.message : String(error))
+        this.#failed(error instanceof Error ? error.message : String(error))
       }
       await delay(restMs)
     }
@@ -99,7 +99,7 @@ export class Load {
   #answered(agent: Agent | undefined, { status, leaf, notAfter }: Found): void {
     if (agent && leaf !== undefined) this.#counts.connections += 1
     if (status !== 200) {
-      this.#failed(agent, `status ${status}`)
+      this.#failed(`status ${status}`)
       return
     }
     this.#counts[agent ? 'kept' : 'fresh'] += 1
@@ -108,8 +108,8 @@ export class Load {
     this.#lastEnd = notAfter
   }
 
-  #failed(agent: Agent | undefined, problem: string): void {
-    if (agent === undefined && Date.now() >= this.#lastEnd) {
+  #failed(problem: string): void {
+    if (Date.now() >= this.#lastEnd) {
       this.#counts.late += 1
       return
     }

@@ -6,7 +6,7 @@ import { demoCredential, startContainer } from '../function.ts'
 import { probe } from '../visitor.ts'
 import { auditOf, checkLog, handOver, refusedBy, startAuthority, stopAuthority, unlock } from './authority.ts'
 import { type Cast, certified, installed, someRequests, traffic } from './cast.ts'
-import type { Learned } from './client.ts'
+import type { Learned, Seen } from './client.ts'
 import type { Counts } from './load.ts'
 
 /** The proxy's certificate has just changed: nearly all of its life is to come. */
@@ -23,13 +23,14 @@ export async function goesAway(cast: Cast): Promise<void> {
     return late > 0 && answer.body.startsWith('certificate expired') ? answer.body.trim() : undefined
   })
   const { fresh, failed, problem } = await client.ask<Counts>('end')
+  const { status } = await client.ask<Seen>('ask')
   note({
     what: "until the proxy's certificate ends",
-    want: `CA: exit 0; served, 0 failed; then no handshake`,
-    got: `CA: exit ${code}; ${fresh > before ? 'served' : 'not served'}, ${failed} failed; then no handshake`,
+    want: 'CA: exit 0; served, 0 failed; then no handshake',
+    got: `CA: exit ${code}; ${fresh > before ? 'served' : 'not served'}, ${failed} failed; then ${status ?? 'no handshake'}`,
     why:
       problem ??
-      `${fresh - before} new connections without a CA; at the end 503 to the kubelet, ${body}; kept ones live on`,
+      `${fresh - before} new connections without a CA; then 503 to the kubelet, ${body}, and no way to the function either`,
   })
 }
 
