@@ -7,7 +7,7 @@ import { bytesOf, quantity } from '../base/quantity.ts'
 import type { InjectOptions } from '../config/inject-shape.ts'
 import { adopt, askedLabel, sidecarVolumes } from './adopt.ts'
 import { diff, type Operation } from './diff.ts'
-import { readOverrides, type Settings } from './overrides.ts'
+import { mostReasons, readOverrides, type Settings } from './overrides.ts'
 import { foreignAnnotations, type Pairs, socketFolder, table } from './platforms.ts'
 import { forbidden, harden } from './security.ts'
 import { containerName } from './sidecar.ts'
@@ -38,15 +38,25 @@ export function inject(pod: JsonObject, options: InjectOptions): Injection {
   const own = settings.inject ? ownAnnotations(settings, options) : []
   reasons.push(...foreignAnnotations(annotations, own))
   if (reasons.length === 0 && !settings.inject) return { outcome: 'skipped' }
-  if (whose === 'label' && sidecar === undefined) return { outcome: 'denied', reasons: [noSidecar] }
+  if (whose === 'label' && sidecar === undefined) return denied([noSidecar])
 
   const adopted = sidecar && settings.sidecar ? adopt(pod, sidecar, settings.sidecar, reasons) : pod
   reasons.push(...forbidden(proxyIn(adopted) ?? {}, objectAt(objectAt(pod, 'spec'), 'securityContext')))
   const wanted = new Wanted(adopted, options, settings, own, reasons)
-  if (reasons.length > 0) return { outcome: 'denied', reasons }
+  if (reasons.length > 0) return denied(reasons)
   const patch = diff(pod, wanted.pod)
   return patch.length === 0 ? { outcome: 'unchanged' } : { outcome: 'patched', patch, pod: wanted.pod }
 }
+
+/** What a pod's author wrote at length is not repeated at length: it goes into events and the log. */
+const longestReason = 500
+
+const denied = (reasons: readonly string[]): Injection => ({
+  outcome: 'denied',
+  reasons: reasons
+    .slice(0, mostReasons)
+    .map(each => (each.length > longestReason ? `${each.slice(0, longestReason)}…` : each)),
+})
 
 const noSidecar = `label ${askedLabel}: the operator offers no proxy for pods that are not Knative's; see "sidecar" in the injector's options`
 

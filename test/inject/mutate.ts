@@ -238,6 +238,20 @@ t.test(
   },
 )
 
+t.test('what is wrong in thousands of places is told of the first, and not at length', async t => {
+  const many = Array.from({ length: 3000 }, (_, i) => `c${i}`)
+  const pods: JsonObject[] = [
+    askingPod({ app: { ports: many.map(name => ({ name, containerPort: 9090 })) } }),
+    askingPod({ app: { ports: many.map((name, i) => ({ name, containerPort: 10_000 + i })) } }),
+    pod({ annotations: Object.fromEntries(many.map(name => [`devices.nri.io/container.${name}`, ''])) }),
+  ]
+  for (const given of pods) {
+    const reasons = reasonsOf(inject(given, options({ sidecar })))
+    t.ok(reasons.length > 0 && reasons.length <= 20)
+    for (const each of reasons) t.ok(each.length <= 501)
+  }
+})
+
 t.test("a socket that Intel's webhook has mounted is left to it", async t => {
   const given = pod({
     proxy: { volumeMounts: [{ name: 'aesmd-socket', mountPath: '/var/run/aesmd' }] },
