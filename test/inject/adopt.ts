@@ -35,7 +35,11 @@ function defaulted(tree: Tree): JsonObject {
   for (const container of wanted.spec.containers) {
     container.terminationMessagePath = '/dev/termination-log'
     container.imagePullPolicy ??= 'IfNotPresent'
-    for (const each of container.env ?? []) if (each.valueFrom?.fieldRef) each.valueFrom.fieldRef.apiVersion = 'v1'
+    for (const each of container.env ?? []) {
+      if (each.valueFrom?.fieldRef) each.valueFrom.fieldRef.apiVersion = 'v1'
+      // As Go writes it: omitempty.
+      if (each.value === '') delete each.value
+    }
     for (const port of container.ports ?? []) port.protocol = 'TCP'
     container.volumeMounts = [
       ...(container.volumeMounts ?? []),
