@@ -35,10 +35,10 @@ export function adopt(
   }
   reasons.push(...unfit(spec))
   const there = containers.find(each => at(each, 'name') === containerName)
-  // A mesh may have added a container with ports of its own since the first pass, which knew the port.
-  const served = servedBy(others, there ? portOf(there) : settings.port, reasons)
+  // A mesh may have added a container with ports of its own since the first pass, which knew the port and moved the probe.
+  const served = there ? servedBy(others, portOf(there), reasons, true) : servedBy(others, settings.port, reasons)
   const serving = others.find(each => at(each, 'name') === served?.container)
-  const probe = serving && movedProbe(serving, reasons)
+  const probe = serving && !there ? movedProbe(serving, reasons) : undefined
   if (reasons.length > before || served === undefined || service === undefined) return pod
 
   const template = textAt(labelsOf(pod), 'pod-template-hash')

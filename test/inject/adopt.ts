@@ -124,11 +124,25 @@ t.test('what was injected into a file is what the pod of it keeps', async t => {
   t.equal(inject(readJson(JSON.stringify(file)) as JsonObject, offering()).outcome, 'unchanged')
 })
 
-t.test('a container that a mesh adds behind it changes nothing', async t => {
-  const tree: Tree = patched(askingPod()).pod
-  tree.spec.containers.push({ name: 'istio-proxy', ports: [{ name: 'http-envoy-prom', containerPort: 15090 }] })
-  t.equal(inject(readJson(JSON.stringify(tree)) as JsonObject, offering()).outcome, 'unchanged')
-})
+const meshed: [name: string, given: JsonObject][] = [
+  ['whose port is declared', askingPod()],
+  ['whose port is not', askingPod({ app: { ports: [] }, annotations: { 'postern.dev/port': '9000' } })],
+]
+for (const [name, given] of meshed) {
+  t.test(`a container that a mesh adds, before or behind one ${name}, changes nothing`, async t => {
+    const probe = { httpGet: { port: 15021, host: '127.0.0.6' } }
+    const mesh = {
+      name: 'istio-proxy',
+      ports: [{ name: 'http-envoy-prom', containerPort: 15090 }],
+      readinessProbe: probe,
+    }
+    for (const add of ['push', 'unshift'] as const) {
+      const tree: Tree = JSON.parse(JSON.stringify(patched(given).pod))
+      tree.spec.containers[add](mesh)
+      t.equal(reasons(readJson(JSON.stringify(tree)) as JsonObject), 'unchanged', add)
+    }
+  })
+}
 
 t.test('annotations move it within the bounds of the operator', async t => {
   const annotations = {
