@@ -79,6 +79,12 @@ function unfit(spec: JsonObject): readonly string[] {
   return rules.filter(([broken]) => broken).map(([, sentence]) => sentence)
 }
 
+/** What decides what runs in a container, besides its variables and mounts; the API server adds none of it. */
+const deciding = [
+  ...['image', 'command', 'args', 'envFrom', 'workingDir', 'volumeDevices'],
+  ...['lifecycle', 'livenessProbe', 'startupProbe'],
+]
+
 /** What of the container is not as the operator has it: a pod's author may have written one of this name. */
 function foreign(there: JsonObject, wanted: JsonObject): readonly string[] {
   const values = (container: JsonObject): JsonObject =>
@@ -90,14 +96,29 @@ function foreign(there: JsonObject, wanted: JsonObject): readonly string[] {
   const [got, want] = [values(there), values(wanted)]
   const extra = Object.keys(got).filter(name => at(want, name) === undefined)
   const differ = Object.entries(want).filter(([name, value]) => !covers(at(got, name), value))
-  const parts = ['image', 'command', 'args', 'envFrom'].filter(key => {
+  const parts = deciding.filter(key => {
     const value = at(wanted, key)
     return value === undefined ? at(there, key) !== undefined : !covers(at(there, key), value)
   })
-  return [...parts, ...extra, ...differ.map(([name]) => name)].map(
-    what => `${containerName}: ${what}: not as the operator has it; take the container out, the injector adds it`,
-  )
+  return [...parts, ...extra, ...differ.map(([name]) => name)].map(notOurs)
 }
+
+/** Below it are credentials of the pod's own, which the API server and other webhooks bring. */
+const credentials = '/var/run/secrets/'
+
+/**
+ * Other files in the place of the operator's: a policy in the policy's, a program in the program's.
+ * @param placed the folders where the injector mounts something
+ */
+export function foreignMounts(proxy: JsonObject, placed: readonly string[]): readonly string[] {
+  return objectsAt(proxy, 'volumeMounts')
+    .map(each => textAt(each, 'mountPath'))
+    .filter(path => !placed.includes(path) && (!path.startsWith(credentials) || path.includes('..')))
+    .map(path => notOurs(`volumeMounts ${path}`))
+}
+
+const notOurs = (what: string): string =>
+  `${containerName}: ${what}: not as the operator has it; take the container out, the injector adds it`
 
 function withContainer(spec: JsonObject, served: Served, wanted: JsonObject, settings: SidecarSettings): JsonObject {
   const containers = objectsAt(spec, 'containers').map(each =>

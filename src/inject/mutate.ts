@@ -5,7 +5,7 @@
 import type { JsonObject } from '../base/json.ts'
 import { bytesOf, quantity } from '../base/quantity.ts'
 import type { InjectOptions } from '../config/inject-shape.ts'
-import { adopt, askedLabel, sidecarVolumes } from './adopt.ts'
+import { adopt, askedLabel, foreignMounts, sidecarVolumes } from './adopt.ts'
 import { diff, type Operation } from './diff.ts'
 import { mostReasons, readOverrides, type Settings } from './overrides.ts'
 import { foreignAnnotations, type Pairs, socketFolder, table } from './platforms.ts'
@@ -43,6 +43,7 @@ export function inject(pod: JsonObject, options: InjectOptions): Injection {
   const adopted = sidecar && settings.sidecar ? adopt(pod, sidecar, settings.sidecar, reasons) : pod
   reasons.push(...forbidden(proxyIn(adopted) ?? {}, objectAt(objectAt(pod, 'spec'), 'securityContext')))
   const wanted = new Wanted(adopted, options, settings, own, reasons)
+  if (sidecar) reasons.push(...foreignMounts(proxyIn(wanted.pod) ?? {}, wanted.placed))
   if (reasons.length > 0) return denied(reasons)
   const patch = diff(pod, wanted.pod)
   return patch.length === 0 ? { outcome: 'unchanged' } : { outcome: 'patched', patch, pod: wanted.pod }
@@ -82,6 +83,8 @@ function ownAnnotations({ aesmContainers }: Settings, options: InjectOptions): P
 class Wanted {
   readonly #options: InjectOptions
   readonly #reasons: string[]
+  /** Folders where something of the operator's is mounted. */
+  readonly placed: string[] = []
   pod: JsonObject
 
   constructor(pod: JsonObject, options: InjectOptions, settings: Settings, own: Pairs, reasons: string[]) {
@@ -135,7 +138,10 @@ class Wanted {
   /** Whoever mounts something there already, as Intel's webhook does when it is asked, has given the socket. */
   #socketVolume(name: string, folder: string): void {
     const container = objectsAt(this.#at('spec'), 'containers').find(each => at(each, 'name') === name) ?? {}
-    if (mountAt(container, socketFolder) !== undefined) return
+    if (mountAt(container, socketFolder) !== undefined) {
+      this.placed.push(socketFolder)
+      return
+    }
     this.#volume({ name: 'postern-aesm', hostPath: { path: folder, type: 'Directory' } })
     this.#mount(name, 'postern-aesm', socketFolder)
   }
@@ -156,6 +162,7 @@ class Wanted {
   }
 
   #mount(container: string, volume: string, path: string): void {
+    this.placed.push(path)
     this.#container(container, each => {
       const before = mountAt(each, path)
       if (before === undefined) return append(each, 'volumeMounts', { name: volume, readOnly: true, mountPath: path })

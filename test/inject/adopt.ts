@@ -236,7 +236,7 @@ t.test('denied where the operator offers none: whoever asks for a proxy does not
 
 /** A pod whose author wrote the proxy himself, or changed it. */
 function written(change: (container: Tree) => void): JsonObject {
-  const { pod: wanted } = patched(askingPod())
+  const { pod: wanted } = patched(askingPod(), offering(whole))
   const tree = JSON.parse(JSON.stringify(wanted))
   change(proxyOf(tree))
   return readJson(JSON.stringify(tree)) as JsonObject
@@ -261,9 +261,22 @@ const foreign: [name: string, change: (container: Tree) => void, reason: RegExp]
     container => container.env.push({ name: 'CONTAINER_CONCURRENCY', value: '1' }),
     /^queue-proxy: CONTAINER_CONCURRENCY:/,
   ],
+  ...[
+    ...['/etc/postern/policy.jws', '/etc/postern/', '/app', '/', '/var/run/aesmd/..'],
+    ...['/var/run/secrets/../../usr', '/var/run/secrets'],
+  ].map((mountPath): [string, (container: Tree) => void, RegExp] => [
+    `files at ${mountPath}`,
+    container => container.volumeMounts.push({ name: 'mine', mountPath }),
+    new RegExp(`^queue-proxy: volumeMounts ${mountPath}: not as the operator has it`),
+  ]),
+  ['a hook', container => Object.assign(container, { lifecycle: { postStart: {} } }), /^queue-proxy: lifecycle:/],
+  ['a probe', container => Object.assign(container, { livenessProbe: { exec: {} } }), /^queue-proxy: livenessProbe:/],
+  ['a folder', container => Object.assign(container, { workingDir: '/tmp' }), /^queue-proxy: workingDir:/],
   ['no environment', container => container.env.splice(5), /queue-proxy: CONTAINER_CONCURRENCY:/],
   ['privilege', container => Object.assign(container.securityContext, { privileged: true }), /privileged/],
 ]
 for (const [name, change, reason] of foreign) {
-  t.test(`denied: a proxy of the pod's own, ${name}`, async t => t.match(reasons(written(change)), reason))
+  t.test(`denied: a proxy of the pod's own, ${name}`, async t =>
+    t.match(reasons(written(change), offering(whole)), reason),
+  )
 }
