@@ -120,12 +120,15 @@ export function foreignMounts(proxy: JsonObject, placed: readonly string[]): rea
 const notOurs = (what: string): string =>
   `${containerName}: ${what}: not as the operator has it; take the container out, the injector adds it`
 
+/** Kubernetes' own, which a file on disk leaves out. */
+const defaultGraceSeconds = 30
+
 function withContainer(spec: JsonObject, served: Served, wanted: JsonObject, settings: SidecarSettings): JsonObject {
   const containers = objectsAt(spec, 'containers').map(each =>
     at(each, 'name') === served.container ? draining(withoutProbe(each)) : each,
   )
   const grace = at(spec, 'terminationGracePeriodSeconds')
-  const longest = Math.max(typeof grace === 'number' ? grace : 0, settings.timeoutSeconds)
+  const longest = Math.max(typeof grace === 'number' ? grace : defaultGraceSeconds, settings.timeoutSeconds)
   return { ...spec, terminationGracePeriodSeconds: longest, containers: [...containers, wanted] }
 }
 

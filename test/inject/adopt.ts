@@ -106,6 +106,12 @@ t.test(
   },
 )
 
+t.test("a grace period that a file leaves out is Kubernetes' 30 seconds, and nothing makes it less", async t => {
+  const annotations = { 'postern.dev/timeout-seconds': '5' }
+  const { spec } = patched(askingPod({ annotations, spec: { terminationGracePeriodSeconds: undefined } })).pod
+  t.equal(spec.terminationGracePeriodSeconds, 30)
+})
+
 const variable = (tree: Tree, name: string): string => proxyOf(tree).env.find((each: Tree) => each.name === name).value
 
 t.test('names are those of the labels, the revision is the template', async t => {
