@@ -45,7 +45,8 @@ export function adopt(
   const revision = template === '' ? service : `${service}-${template}`
   const wanted = sidecarContainer({ sidecar, settings, served, service, revision, probe })
   if (there !== undefined) {
-    reasons.push(...foreign(there, wanted))
+    // One by one: there may be more of them than a call takes arguments.
+    for (const each of foreign(there, wanted)) reasons.push(each)
     return pod
   }
   return put(pod, 'spec', withContainer(spec, served, wanted, settings))

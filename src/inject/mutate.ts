@@ -36,14 +36,14 @@ export function inject(pod: JsonObject, options: InjectOptions): Injection {
   const settings = readOverrides(annotations, others, options, sidecar, reasons)
   // Who opts out of the proxy does not get the node instead.
   const own = settings.inject ? ownAnnotations(settings, options) : []
-  reasons.push(...foreignAnnotations(annotations, own))
+  for (const each of foreignAnnotations(annotations, own)) reasons.push(each)
   if (reasons.length === 0 && !settings.inject) return { outcome: 'skipped' }
   if (whose === 'label' && sidecar === undefined) return denied([noSidecar])
 
   const adopted = sidecar && settings.sidecar ? adopt(pod, sidecar, settings.sidecar, reasons) : pod
   reasons.push(...forbidden(proxyIn(adopted) ?? {}, objectAt(objectAt(pod, 'spec'), 'securityContext')))
   const wanted = new Wanted(adopted, options, settings, own, reasons)
-  if (sidecar) reasons.push(...foreignMounts(proxyIn(wanted.pod) ?? {}, wanted.placed))
+  if (sidecar) for (const each of foreignMounts(proxyIn(wanted.pod) ?? {}, wanted.placed)) reasons.push(each)
   if (reasons.length > 0) return denied(reasons)
   const patch = diff(pod, wanted.pod)
   return patch.length === 0 ? { outcome: 'unchanged' } : { outcome: 'patched', patch, pod: wanted.pod }

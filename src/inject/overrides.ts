@@ -123,8 +123,9 @@ export function readOverrides(
       refuse('aesm-containers', 'none, as the operator allows none', text)
       return []
     }
-    const wanted = [...new Set(text.split(',', mostAesmContainers + 1).map(name => name.trim()))]
-    if (wanted.length > mostAesmContainers || !wanted.every(name => containers.includes(name))) {
+    const named = text.split(',', mostAesmContainers + 1)
+    const wanted = [...new Set(named.map(name => name.trim()))]
+    if (named.length > mostAesmContainers || !wanted.every(name => containers.includes(name))) {
       refuse('aesm-containers', `at most ${mostAesmContainers} containers of this pod (${containers.join(', ')})`, text)
       return []
     }

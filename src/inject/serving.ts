@@ -40,12 +40,8 @@ export function servedBy(
     reasons.push(`${container}: port ${port}: the proxy's (${proxyPorts.join(', ')}); let the container have another`)
   }
   const found = declared.filter(({ name, port }) => asked === undefined || name === asked || String(port) === asked)
-  const only =
-    found.length === 0
-      ? undeclared(settled ? containers.slice(0, 1) : containers, asked)
-      : found.length === 1
-        ? found[0]
-        : undefined
+  const [first = undeclared(settled ? containers.slice(0, 1) : containers, asked), ...more] = found
+  const only = more.length === 0 ? first : undefined
   if (only === undefined) {
     const there = declared.map(({ container, name, port }) => `${container} ${name || port}`).join(', ') || 'none'
     reasons.push(`annotation postern.dev/port: want name or number of one port of one container, of these: ${there}`)

@@ -238,11 +238,28 @@ t.test(
   },
 )
 
-t.test('what is wrong in thousands of places is told of the first, and not at length', async t => {
-  const many = Array.from({ length: 3000 }, (_, i) => `c${i}`)
+t.test('what is wrong in as many places as a pod can hold is told of the first, and not at length', async t => {
+  const many = Array.from({ length: 130_000 }, (_, i) => `c${i}`)
+  const ports = [{ containerPort: 80 }]
   const pods: JsonObject[] = [
     askingPod({ app: { ports: many.map(name => ({ name, containerPort: 9090 })) } }),
     askingPod({ app: { ports: many.map((name, i) => ({ name, containerPort: 10_000 + i })) } }),
+    askingPod({
+      spec: {
+        containers: [
+          { name: 'queue-proxy', env: many.map(name => ({ name })) },
+          { name: 'a', ports },
+        ],
+      },
+    }),
+    askingPod({
+      spec: {
+        containers: [
+          { name: 'queue-proxy', volumeMounts: many.map(name => ({ name })) },
+          { name: 'a', ports },
+        ],
+      },
+    }),
     pod({ annotations: Object.fromEntries(many.map(name => [`devices.nri.io/container.${name}`, ''])) }),
   ]
   for (const given of pods) {

@@ -73,6 +73,12 @@ const refused: [name: string, annotations: Record<string, unknown>, changes: obj
     { ...aesm, containers: Array.from({ length: 33 }, (_, i) => `c${i}`) },
     /at most 32 containers of this pod/,
   ],
+  [
+    'the socket for one container again and again, and then another',
+    { 'postern.dev/aesm-containers': `${'other,'.repeat(33)}queue-proxy` },
+    aesm,
+    /at most 32 containers of this pod/,
+  ],
   ['the socket for a stranger', { 'postern.dev/aesm-containers': 'queue-proxy' }, aesm, /containers of this pod/],
 ]
 for (const [name, annotations, changes, reason] of refused) {
