@@ -66,7 +66,9 @@ const issued = {
 t.test('with the attesting CA, the defaults are the strong ones, and no weakness', async t => {
   const policy = readPolicy(bytesOf(JSON.stringify(issued)), 'f')
   t.match(policy.upstream, { trust: 'service', freshness: 'issued' })
-  t.same(weaknesses(policy), [])
+  t.same(weaknesses(policy), ['hosts=none'], 'by its name alone a revision of cart-admin may be one of cart')
+  const named = readPolicy(bytesOf(JSON.stringify({ ...issued, hosts: ['cart.example'] })), 'f')
+  t.same(weaknesses(named), [])
 })
 
 t.test('trust by service needs one, of the policy itself or of a signed part that is to come', async t => {
