@@ -92,6 +92,7 @@ async function main(): Promise<void> {
     node: nodeFlags(shipped),
     env: environment(ports, { CONTAINER_CONCURRENCY: '0', REVISION_TIMEOUT_SECONDS: '300' }),
   })
+  process.once('exit', () => proxy.signal('SIGKILL'))
   await until('the proxy serves', async () => (await probe(ports.serving).catch(() => undefined))?.status === 200)
   const session = connect(`http://127.0.0.1:${ports.serving}`)
 
