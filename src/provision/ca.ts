@@ -38,8 +38,7 @@ export interface Channel {
 
 export type Outcome =
   | { readonly outcome: 'issued'; readonly answer: Uint8Array; readonly notAfter: number }
-  | { readonly outcome: 'locked' }
-  | { readonly outcome: 'malformed' | 'refused'; readonly rules: readonly string[] }
+  | { readonly outcome: 'locked' | 'malformed' | 'refused'; readonly rules: readonly string[] }
 
 /** What anybody may know of it: what a statement is about. */
 export interface State {
@@ -86,8 +85,8 @@ export class Ca {
       this.#list = undefined
       audit.record('unlocked', { from, by, policies: policiesDigest, revocations: revocationsDigest })
     } catch (error) {
-      // Its text may repeat what a stranger sent; the code is enough for the log.
-      audit.record('unlock-refused', { from, code: error instanceof Fault ? error.code : 'internal' })
+      const [code, why] = error instanceof Fault ? [error.code, clean(error.message)] : ['internal', '']
+      audit.record('unlock-refused', { from, code, why })
       throw error
     }
   }
@@ -110,13 +109,12 @@ export class Ca {
   /** @throws Fault 'internal', 'credential-invalid' where a certificate cannot be made */
   async certify(question: Uint8Array, { from, exported }: Channel): Promise<Outcome> {
     const { audit, trustFor, clock, authority, options, mrenclave } = this.#options
-    const refused = (outcome: 'malformed' | 'refused', who: Who, reasons: readonly Reason[]): Outcome => {
+    const refused = (outcome: 'locked' | 'malformed' | 'refused', who: Who, reasons: readonly Reason[]): Outcome => {
       audit.record('refused', { from, ...who, reasons: reasons.map(lineOf) } as Record<string, Json>)
       return { outcome, rules: reasons.map(({ rule }) => rule) }
     }
     if (this.#lock.open === undefined) {
-      audit.record('refused', { from, reasons: [{ rule: 'locked', want: 'an operator to unlock it', got: 'locked' }] })
-      return { outcome: 'locked' }
+      return refused('locked', {}, [{ rule: 'locked', want: 'an operator to unlock it', got: 'locked' }])
     }
     let asked: Awaited<ReturnType<typeof read>>
     try {
@@ -182,8 +180,9 @@ export function floorsOf(tcb: TcbFacts | undefined): ReadonlyMap<string, number>
 
 const maxText = 200
 
-/** What a reason says may repeat bytes of the asker's: short, and visible ASCII. */
 function lineOf({ rule, want, got }: Reason): { rule: string; want: string; got: string } {
-  const clean = (text: string): string => text.replaceAll(/[^\x20-\x7e]+/g, '?').slice(0, maxText)
   return { rule, want: clean(want), got: clean(got) }
 }
+
+/** What a reason says may repeat bytes of the asker's: short, and visible ASCII. */
+const clean = (text: string): string => text.replaceAll(/[^\x20-\x7e]+/g, '?').slice(0, maxText)

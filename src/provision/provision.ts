@@ -20,6 +20,7 @@ import { Limits, type Rate } from './limits.ts'
 import { makeRoutes } from './routes.ts'
 import { caServer, type ServerTimes, serverTimes } from './server.ts'
 import { trustIn } from './trust.ts'
+import { TurnedAway } from './turned-away.ts'
 
 export interface ProvisionRole {
   readonly options: ProvisionOptions
@@ -71,11 +72,12 @@ export async function startProvision(role: ProvisionRole): Promise<RunningProvis
 
   const authority = await IssuingAuthority.create({ ...options, clock })
   metrics.authority(authority.notAfter)
+  const audit = new Audit(clock, role.write)
   const ca = new Ca({
     options,
     authority,
     clock,
-    audit: new Audit(clock, role.write),
+    audit,
     mrenclave: toHex(tee.mrenclave),
     trustFor: trustIn(options, clock, news => tellCollateral(log, news)),
   })
@@ -84,11 +86,19 @@ export async function startProvision(role: ProvisionRole): Promise<RunningProvis
     ca,
     certificateLimits: new Limits({ clock, ...rates }),
     unlockLimits: new Limits({ clock, ...unlockRates }),
-    counted: metrics.asked,
+    counted(outcome) {
+      metrics.asked(outcome.outcome)
+      if ('rules' in outcome) metrics.refused(outcome.rules)
+    },
+    statementRefused: () => metrics.refused(['statement']),
   })
+  const turnedAway = new TurnedAway({ clock, audit, counted: metrics.refused })
   const main = caServer(
     routes,
-    error => log.error('Request failed', { code: describe(error) }),
+    {
+      failed: error => log.error('Request failed', { code: describe(error) }),
+      turnedAway: (from, reason) => turnedAway.record(from, reason),
+    },
     role.times ?? serverTimes,
   )
   const keeper = new Keeper({

@@ -33,7 +33,9 @@ export interface RouteOptions {
   readonly certificateLimits: Limits
   readonly unlockLimits: Limits
   /** Told of every question's outcome. */
-  readonly counted: (outcome: Outcome['outcome']) => void
+  readonly counted: (outcome: Outcome) => void
+  /** Told of every statement that was refused. */
+  readonly statementRefused: () => void
 }
 
 // Escaping may double what is inside of a JSON string.
@@ -41,7 +43,8 @@ const maxUnlockBytes = 2 * (2 * maxSetBytes + maxTokenBytes)
 const anyText = text(/^[\s\S]*$/, 'a text')
 const unlockShape = object({ statement: anyText, policies: anyText, revocations: anyText })
 
-export function makeRoutes({ ca, certificateLimits, unlockLimits, counted }: RouteOptions): readonly Route[] {
+export function makeRoutes(options: RouteOptions): readonly Route[] {
+  const { ca, certificateLimits, unlockLimits, counted } = options
   const json = (body: unknown): Reply => ({ status: 200, type: 'application/json', body: `${JSON.stringify(body)}\n` })
   return [
     {
@@ -51,7 +54,7 @@ export function makeRoutes({ ca, certificateLimits, unlockLimits, counted }: Rou
       limits: certificateLimits,
       async answer(body, channel) {
         const outcome = await ca.certify(body, channel)
-        counted(outcome.outcome)
+        counted(outcome)
         return replyTo(outcome)
       },
     },
@@ -74,7 +77,11 @@ export function makeRoutes({ ca, certificateLimits, unlockLimits, counted }: Rou
       path: '/v1/unlock',
       takes: { type: 'application/json', maxBytes: maxUnlockBytes },
       limits: unlockLimits,
-      answer: (body, { from }) => unlock(ca, body, from),
+      answer(body, { from }) {
+        const reply = unlock(ca, body, from)
+        if (reply.status !== 204) options.statementRefused()
+        return reply
+      },
     },
     { method: 'GET', path: '/v1/openapi.json', answer: () => json(openApi) },
   ]

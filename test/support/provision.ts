@@ -1,6 +1,7 @@
 // An attesting CA and those who want something of it, in one process: enclaves that do not exist, connections that do.
 
 import { createHash } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
 import { request } from 'node:https'
 import type { TLSSocket } from 'node:tls'
 import type { OwnClaims } from '../../src/attest/bind.ts'
@@ -98,6 +99,7 @@ export interface Said {
   readonly status: number
   readonly body: Buffer
   readonly type: string
+  readonly headers: IncomingHttpHeaders
 }
 
 export interface Call {
@@ -134,6 +136,7 @@ export function call(
           status: response.statusCode ?? 0,
           body: Buffer.concat(chunks),
           type: response.headers['content-type'] ?? '',
+          headers: response.headers,
         }),
       )
     })

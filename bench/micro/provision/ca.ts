@@ -95,8 +95,14 @@ async function serve(): Promise<void> {
   ca.unlock({ statement, policies, revocations }, 'here')
 
   const limits = new Limits({ clock, each: unlimited, all: unlimited })
-  const routes = makeRoutes({ ca, certificateLimits: limits, unlockLimits: limits, counted: () => {} })
-  const server = caServer(routes, error => process.stderr.write(`${error}\n`))
+  const routes = makeRoutes({
+    ca,
+    certificateLimits: limits,
+    unlockLimits: limits,
+    counted: () => {},
+    statementRefused: () => {},
+  })
+  const server = caServer(routes, { failed: error => process.stderr.write(`${error}\n`), turnedAway: () => {} })
   const key = generateKey()
   const life = { notBefore: now, notAfter: now + 86_400_000 }
   const shown = await selfSigned({ key, subject: { commonName: 'ca' }, ...life })
