@@ -1,14 +1,17 @@
 import { generateKeyPairSync } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
 import t from 'tap'
 import { toHex } from '../../src/base/bytes.ts'
 import type { Parsed } from '../../src/cli/args.ts'
 import { checkAudit, showState, signStatement, unlock } from '../../src/cli/ca.ts'
 import { verifyJws } from '../../src/config/signed/jws.ts'
 import { syntheticRootPem } from '../../src/demo/tee.ts'
+import { withKeyPem } from '../../src/identity/credential.ts'
 import { statementType } from '../../src/provision/lock.ts'
 import { mrenclave } from '../support/evidence.ts'
+import { makeCredential } from '../support/identity.ts'
 import { caMrenclave, operator, policySet, revocationSet, startCa } from '../support/provision.ts'
 
 const files = new Map<string, string>([
@@ -89,6 +92,14 @@ t.test('who is not the CA that the policy means is told nothing', async t => {
   t.teardown(() => server.close())
   const { port } = server.address() as AddressInfo
   await t.rejects(state(policyFor(port)), { code: 'issuer-unavailable' })
+  let bytes = 0
+  const plain = withKeyPem(await makeCredential(), ({ key, cert }) => createTlsServer({ key: Buffer.from(key), cert }))
+  plain.on('secureConnection', socket => socket.on('data', data => (bytes += data.length)))
+  await new Promise<void>(resolve => plain.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => plain.close())
+  const bare = policyFor((plain.address() as AddressInfo).port)
+  await t.rejects(state(bare), { code: 'issuer-untrusted', message: /evidence-missing/ }, 'a CA without evidence')
+  t.equal(bytes, 0)
 })
 
 t.test('what cannot be signed is a mistake of the command line', async t => {

@@ -246,7 +246,7 @@ t.test('a clone, or one that was started anew, is locked: what unlocked the othe
   const cloned = await to(clone)
   t.equal(cloned.status, 403)
   t.match(json(cloned)['detail'], /ca: want/)
-  t.match(audited(clone).at(-1), { event: 'unlock-refused', code: 'policy-invalid' })
+  t.match(audited(clone).at(-1), { event: 'unlock-refused', code: 'policy-invalid', why: /^statement: ca: want/ })
   const asked = await makeAsked()
   refused(t, clone, await call(clone.port, { body: exported => ask(asked, exported) }), 503, [])
 })
