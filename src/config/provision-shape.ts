@@ -25,6 +25,7 @@ const hex = (least: number, most = least) =>
     as: found => found.toLowerCase(),
   })
 const peerName = /^[a-z][a-z0-9-]{0,62}$/
+const pem = text(/^-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*$/, 'a certificate in PEM')
 const maxSerial = Number.MAX_SAFE_INTEGER
 
 const operator = object({
@@ -42,13 +43,12 @@ export const provisionShape = object({
   operators: described('Who may unlock it.', array(operator)),
   lifetimeSeconds: described('Life of a certificate.', defaulted(integer(60, 86_400), 3600)),
   peers: described('Sets of enclaves, by name.', record(peerName, 'a name of lower-case letters', peerShape)),
-  collateral: defaulted(collateralShape, {}),
-  dangerSyntheticRoot: described(
-    'Root of synthetic evidence, in PEM; only in options named demo.',
-    optional(
-      text(/^-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*$/, 'a certificate in PEM'),
-    ),
+  root: described(
+    'Root above the CA, in PEM: its certificate comes with the statement that unlocks it. Absent: it is its own root.',
+    optional(pem),
   ),
+  collateral: defaulted(collateralShape, {}),
+  dangerSyntheticRoot: described('Root of synthetic evidence, in PEM; only in options named demo.', optional(pem)),
 })
 
 /** Who gets a certificate: policies that are in force, and for which service each of them is. */

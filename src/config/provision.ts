@@ -23,6 +23,8 @@ export interface ProvisionOptions {
   readonly operators: ProvisionDocument['operators']
   readonly lifetimeMs: number
   readonly peers: ReadonlyMap<string, Peers>
+  /** DER of the root that signs for the CA; undefined: it signs for itself. */
+  readonly root: Uint8Array | undefined
   readonly collateral: CollateralRules
   /** DER of the root of synthetic evidence. */
   readonly dangerSyntheticRoot: Uint8Array | undefined
@@ -49,7 +51,9 @@ export function readProvisionOptions(bytes: Uint8Array, from: string): Provision
     complaints.push({ path: '/dangerSyntheticRoot', want: 'nothing, as the options are not named demo', got: 'a root' })
   }
   const collateral = collateralOf(document.collateral, complaints)
-  const synthetic = dangerSyntheticRoot === undefined ? undefined : rootOf(dangerSyntheticRoot, complaints)
+  const der = (name: 'root' | 'dangerSyntheticRoot'): Uint8Array | undefined =>
+    document[name] === undefined ? undefined : derOf(document[name], `/${name}`, complaints)
+  const [root, synthetic] = [der('root'), der('dangerSyntheticRoot')]
   if (synthetic === undefined && collateral.sources.length === 0) {
     complaints.push({ path: '/collateral/sources', want: 'where collateral comes from', got: 'nothing' })
   }
@@ -60,6 +64,7 @@ export function readProvisionOptions(bytes: Uint8Array, from: string): Provision
     operators,
     lifetimeMs: document.lifetimeSeconds * 1000,
     peers: new Map(Object.entries(peers).map(([key, peer]) => [key, freeze(peersOf(peer))])),
+    root,
     collateral,
     dangerSyntheticRoot: synthetic,
   })
@@ -104,11 +109,11 @@ function parse(bytes: Uint8Array, from: string): unknown {
   }
 }
 
-function rootOf(pem: string, complaints: Complaint[]): Uint8Array | undefined {
+function derOf(pem: string, path: string, complaints: Complaint[]): Uint8Array | undefined {
   try {
     return new Uint8Array(new X509Certificate(pem).raw)
   } catch {
-    complaints.push({ path: '/dangerSyntheticRoot', want: 'a certificate in PEM', got: 'none' })
+    complaints.push({ path, want: 'a certificate in PEM', got: 'none' })
     return undefined
   }
 }

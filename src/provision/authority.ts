@@ -1,5 +1,5 @@
 // The CA's own key and what it signs: certificates, its revocation list, its time. The key is born here, stays here, and
-// ends with the process.
+// ends with the process. Its certificate is its own, or that of the root which the options name.
 
 import { type KeyObject, randomBytes, sign } from 'node:crypto'
 import { bindingOid, writeBinding } from '../attest/binding.ts'
@@ -7,7 +7,15 @@ import { taggedEvidenceOid } from '../attest/ratls.ts'
 import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { type TimeToken, timeLabel, writeTime } from '../identity/issuance.ts'
-import { generateKey, issue, type KeyPair, revocationList, selfSignedAuthority } from '../identity/x509.ts'
+import {
+  certificateRequest,
+  generateKey,
+  issue,
+  type KeyPair,
+  revocationList,
+  selfSignedAuthority,
+} from '../identity/x509.ts'
+import type { IssuerChain } from './chain.ts'
 import type { Grant } from './decision.ts'
 
 export interface AuthorityOptions {
@@ -15,6 +23,8 @@ export interface AuthorityOptions {
   readonly trustDomain: string
   /** Of the longest certificate. */
   readonly lifetimeMs: number
+  /** DER of the root above; undefined: it is its own. */
+  readonly root?: Uint8Array | undefined
   readonly clock: Clock
 }
 
@@ -26,8 +36,8 @@ const listMs = dayMs
 const serialBytes = 16
 
 export interface Issued {
-  /** DER. */
-  readonly leaf: Uint8Array
+  /** DER, the new one first: up to the anchor, which is not in it. */
+  readonly chain: readonly [leaf: Uint8Array, ...above: Uint8Array[]]
   /** Hex. */
   readonly serial: string
   readonly notAfter: number
@@ -36,21 +46,19 @@ export interface Issued {
 export class IssuingAuthority {
   readonly #options: AuthorityOptions
   readonly #key: KeyPair
-  /** DER. */
-  readonly certificate: Uint8Array
+  /** By itself, until there is one of the root's. */
+  #own: IssuerChain
   /** DER SubjectPublicKeyInfo. */
   readonly spki: Uint8Array
-  /** Of certificates: for as long as this key. */
-  readonly notAfter: number
   /** Secret: what makes tags of machines, of no use to whoever does not have it. */
   readonly platformSalt: Uint8Array = randomBytes(32)
   #lists = 0
+  #request: Promise<Uint8Array> | undefined
 
-  private constructor(options: AuthorityOptions, key: KeyPair, certificate: Uint8Array, notAfter: number) {
+  private constructor(options: AuthorityOptions, key: KeyPair, own: IssuerChain) {
     this.#options = options
     this.#key = key
-    this.certificate = certificate
-    this.notAfter = notAfter
+    this.#own = own
     this.spki = new Uint8Array(key.publicKey.export({ type: 'spki', format: 'der' }))
   }
 
@@ -61,14 +69,38 @@ export class IssuingAuthority {
     const notAfter = now + authorityMs
     const certificate = await selfSignedAuthority({
       key,
-      subject: { commonName: `postern provision ${options.name}` },
-      // SPIFFE X.509-SVID §3: a signing certificate may name its trust domain.
-      uris: [`spiffe://${options.trustDomain}`],
+      ...namesOf(options),
       notBefore: now - longestBackdateMs,
       notAfter,
       pathLength: 0,
     })
-    return new IssuingAuthority(options, key, certificate, notAfter)
+    return new IssuingAuthority(options, key, { certificates: [certificate], notAfter })
+  }
+
+  /** DER: by which what it signs is verified. */
+  get certificate(): Uint8Array {
+    return this.#own.certificates[0]
+  }
+
+  /** DER: what relying parties trust. */
+  get anchor(): Uint8Array {
+    return this.#options.root ?? this.certificate
+  }
+
+  /** Nothing of ours counts for longer; milliseconds since the epoch. */
+  get notAfter(): number {
+    return this.#own.notAfter
+  }
+
+  /** A request for its certificate (PKCS#10, DER), the same each time. @throws Fault 'credential-invalid' */
+  request(): Promise<Uint8Array> {
+    this.#request ??= certificateRequest({ key: this.#key, ...namesOf(this.#options) })
+    return this.#request
+  }
+
+  /** Signs below this one from now on. @param chain for this key, below the root of the options */
+  adopt(chain: IssuerChain): void {
+    this.#own = chain
   }
 
   /**
@@ -77,12 +109,14 @@ export class IssuingAuthority {
    * @throws Fault 'credential-invalid'
    */
   async issue(grant: Grant, publicKey: KeyObject, evidence: Uint8Array): Promise<Issued> {
-    const now = this.#options.clock.now()
+    const { root, clock } = this.#options
+    const now = clock.now()
+    const { certificates, notAfter: ends } = this.#own
     const serial = randomBytes(serialBytes)
     serial.writeUInt8((serial.readUInt8(0) & 0x3f) | 0x40, 0)
-    const notAfter = Math.min(grant.notAfter, this.notAfter)
+    const notAfter = Math.min(grant.notAfter, ends)
     const leaf = await issue({
-      issuer: { certificate: this.certificate, key: this.#key.privateKey },
+      issuer: { certificate: certificates[0], key: this.#key.privateKey },
       publicKey,
       serial,
       subject: { commonName: 'postern' },
@@ -97,7 +131,7 @@ export class IssuingAuthority {
         { oid: bindingOid, value: writeBinding(grant.binding) },
       ],
     })
-    return { leaf, serial: toHex(serial), notAfter }
+    return { chain: root ? [leaf, ...certificates] : [leaf], serial: toHex(serial), notAfter }
   }
 
   /** The list of what is revoked, DER. @param revoked serial numbers, hex */
@@ -118,4 +152,9 @@ export class IssuingAuthority {
     const signed = writeTime(this.#options.clock.now(), channel)
     return { signed, signature: sign('sha256', Buffer.concat([timeLabel, signed]), this.#key.privateKey) }
   }
+}
+
+function namesOf({ name, trustDomain }: AuthorityOptions) {
+  // SPIFFE X.509-SVID §3: a signing certificate may name its trust domain.
+  return { subject: { commonName: `postern provision ${name}` }, uris: [`spiffe://${trustDomain}`] }
 }

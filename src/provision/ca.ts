@@ -1,7 +1,7 @@
 // The CA without its ports: what a question comes to, what an operator's statement comes to. Every outcome is a value and
 // a line of the audit log; nothing that was sent is in either but what was verified, or is a hash.
 
-import { createPublicKey } from 'node:crypto'
+import { createHash, createPublicKey } from 'node:crypto'
 import { exporterBytes, exporterLabel } from '../attest/challenge.ts'
 import { readRequest, requestContext } from '../attest/csr.ts'
 import type { Reason, TcbFacts } from '../attest/evidence.ts'
@@ -47,6 +47,8 @@ export interface State {
   readonly boot: string
   readonly policies: string | null
   readonly revocations: string | null
+  /** SHA-256 of the certificate that it signs below; null: it waits for one of the root's. */
+  readonly certificate: string | null
   readonly auditHead: string
 }
 
@@ -67,23 +69,31 @@ export class Ca {
 
   get state(): State {
     const { ca, boot, open } = this.#lock
-    const { head: auditHead } = this.#options.audit
+    const { audit, authority, options } = this.#options
     const [policies, revocations] = [open?.policiesDigest ?? null, open?.revocationsDigest ?? null]
-    return { locked: open === undefined, ca, boot, policies, revocations, auditHead }
+    const certificate = options.root && !open ? null : sha256(authority.certificate)
+    return { locked: open === undefined, ca, boot, policies, revocations, certificate, auditHead: audit.head }
   }
 
   /** DER: what a relying party puts into its bundle. */
   get bundle(): readonly [Uint8Array] {
-    return [this.#options.authority.certificate]
+    return [this.#options.authority.anchor]
   }
 
-  /** @throws Fault 'policy-invalid', 'options-invalid': nothing has changed */
+  /** A request for its certificate, DER: what the root above it signs. */
+  request(): Promise<Uint8Array> {
+    return this.#options.authority.request()
+  }
+
+  /** @throws Fault 'policy-invalid', 'options-invalid', 'credential-invalid': nothing has changed */
   unlock(unlocking: Unlocking, from: string): void {
-    const { audit } = this.#options
+    const { audit, authority } = this.#options
     try {
-      const { by, policiesDigest, revocationsDigest } = this.#lock.unlock(unlocking)
+      const { by, policiesDigest, revocationsDigest, chain } = this.#lock.unlock(unlocking)
+      if (chain) authority.adopt(chain)
       this.#list = undefined
-      audit.record('unlocked', { from, by, policies: policiesDigest, revocations: revocationsDigest })
+      const { certificate } = this.state
+      audit.record('unlocked', { from, by, policies: policiesDigest, revocations: revocationsDigest, certificate })
     } catch (error) {
       const [code, why] = error instanceof Fault ? [error.code, clean(error.message)] : ['internal', '']
       audit.record('unlock-refused', { from, code, why })
@@ -134,7 +144,7 @@ export class Ca {
     if (!decision.accepted) return refused('refused', decision.who, decision.reasons)
     const { grant, who, tcb, entry } = decision
     const key = createPublicKey({ key: Buffer.from(asked.request.spki), format: 'der', type: 'spki' })
-    const { leaf, serial, notAfter } = await authority.issue(grant, key, asked.evidence)
+    const { chain, serial, notAfter } = await authority.issue(grant, key, asked.evidence)
     audit.record('issued', {
       from,
       ...who,
@@ -147,7 +157,7 @@ export class Ca {
       notAfter: new Date(notAfter).toISOString(),
     } as Record<string, Json>)
     const answer = writeAnswer({
-      chain: [leaf],
+      chain,
       bundle: this.bundle,
       time: authority.timeFor(asked.channel),
       floors: floorsOf(tcb),
@@ -179,6 +189,7 @@ export function floorsOf(tcb: TcbFacts | undefined): ReadonlyMap<string, number>
 }
 
 const maxText = 200
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
 function lineOf({ rule, want, got }: Reason): { rule: string; want: string; got: string } {
   return { rule, want: clean(want), got: clean(got) }

@@ -64,6 +64,12 @@ export const openApi = {
         responses: { 200: text('application/pkix-crl', 'The list'), 503: refused('Locked') },
       },
     },
+    '/v1/csr': {
+      get: {
+        summary: 'A request for its own certificate, in PEM: what the root above it signs',
+        responses: { 200: text('application/x-pem-file', 'PKCS#10') },
+      },
+    },
     '/v1/state': {
       get: {
         summary: 'What an operator has to sign to unlock it',
@@ -80,9 +86,14 @@ export const openApi = {
                     boot: { ...hex, description: 'Nonce; another one after each statement.' },
                     policies: { type: ['string', 'null'], description: 'SHA-256 of the policy set in force.' },
                     revocations: { type: ['string', 'null'], description: 'SHA-256 of the revocation set in force.' },
+                    certificate: {
+                      type: ['string', 'null'],
+                      description:
+                        'SHA-256 of the certificate that it signs below; null: it waits for one of the root above it.',
+                    },
                     auditHead: { ...hex, description: "SHA-256 of the audit log's last line." },
                   },
-                  required: ['locked', 'ca', 'boot', 'policies', 'revocations', 'auditHead'],
+                  required: ['locked', 'ca', 'boot', 'policies', 'revocations', 'certificate', 'auditHead'],
                 },
               },
             },
@@ -103,6 +114,11 @@ export const openApi = {
                   statement: { type: 'string', description: 'JWS, typ postern-unlock+jws.' },
                   policies: { type: 'string', description: 'The policy set: its exact text.' },
                   revocations: { type: 'string', description: 'The revocation set: its exact text.' },
+                  chain: {
+                    type: 'string',
+                    description:
+                      "PEM, where a root stands above the CA: the CA's own certificate first, the root left out.",
+                  },
                 },
                 required: ['statement', 'policies', 'revocations'],
                 additionalProperties: false,

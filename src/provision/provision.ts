@@ -71,7 +71,6 @@ export async function startProvision(role: ProvisionRole): Promise<RunningProvis
   let phase: 'starting' | 'serving' | 'draining' = 'starting'
 
   const authority = await IssuingAuthority.create({ ...options, clock })
-  metrics.authority(authority.notAfter)
   const audit = new Audit(clock, role.write)
   const ca = new Ca({
     options,
@@ -125,8 +124,9 @@ export async function startProvision(role: ProvisionRole): Promise<RunningProvis
   const wanting = (): string | undefined => {
     if (phase !== 'serving') return phase
     if (!('credential' in keeper.standing)) return 'no certificate to show'
-    if (authority.notAfter - clock.now() < options.lifetimeMs) return 'the CA ends: start it anew'
-    return ca.state.locked ? 'locked' : undefined
+    if (ca.state.locked) return 'locked'
+    if (authority.notAfter - clock.now() >= options.lifetimeMs) return undefined
+    return options.root ? "the CA's certificate ends: bring it another" : 'the CA ends: start it anew'
   }
   const side = sideServer(
     { path: '/healthz', answer: () => plainText(200, 'ok\n') },
@@ -141,6 +141,7 @@ export async function startProvision(role: ProvisionRole): Promise<RunningProvis
       path: '/metrics',
       async answer() {
         metrics.locked(ca.state.locked)
+        metrics.authority(authority.notAfter)
         return { status: 200, contentType: metricsType, body: await metrics.text() }
       },
     },

@@ -3,9 +3,9 @@
 import { Fault } from '../base/errors.ts'
 import { JsonError, readJson } from '../base/json.ts'
 import { maxSetBytes } from '../config/provision.ts'
-import { object, text, unfit } from '../config/shape.ts'
+import { object, optional, text, unfit } from '../config/shape.ts'
 import { maxTokenBytes } from '../config/signed/jws.ts'
-import { chainPem } from '../identity/credential.ts'
+import { chainPem, requestPem } from '../identity/credential.ts'
 import { certificatesPath, maxQuestionBytes, messageType } from '../identity/issuance.ts'
 import type { Ca, Channel, Outcome } from './ca.ts'
 import type { Limits } from './limits.ts'
@@ -38,10 +38,16 @@ export interface RouteOptions {
   readonly statementRefused: () => void
 }
 
+const maxChainBytes = 64 * 1024
 // Escaping may double what is inside of a JSON string.
-const maxUnlockBytes = 2 * (2 * maxSetBytes + maxTokenBytes)
+const maxUnlockBytes = 2 * (2 * maxSetBytes + maxTokenBytes + maxChainBytes)
 const anyText = text(/^[\s\S]*$/, 'a text')
-const unlockShape = object({ statement: anyText, policies: anyText, revocations: anyText })
+const unlockShape = object({
+  statement: anyText,
+  policies: anyText,
+  revocations: anyText,
+  chain: optional(anyText),
+})
 
 export function makeRoutes(options: RouteOptions): readonly Route[] {
   const { ca, certificateLimits, unlockLimits, counted } = options
@@ -70,6 +76,11 @@ export function makeRoutes(options: RouteOptions): readonly Route[] {
         const list = await ca.revocationList()
         return list ? { status: 200, type: 'application/pkix-crl', body: list } : locked
       },
+    },
+    {
+      method: 'GET',
+      path: '/v1/csr',
+      answer: async () => ({ status: 200, type: 'application/x-pem-file', body: requestPem(await ca.request()) }),
     },
     { method: 'GET', path: '/v1/state', answer: () => json(ca.state) },
     {
@@ -112,8 +123,9 @@ function unlock(ca: Ca, body: Uint8Array, from: string): Reply {
   if (unlocking === undefined) return problem(400, 'malformed', { detail: 'want statement, policies, revocations' })
   try {
     const bytes = new TextEncoder()
-    const { statement, policies, revocations } = unlocking
-    ca.unlock({ statement, policies: bytes.encode(policies), revocations: bytes.encode(revocations) }, from)
+    const { statement, policies, revocations, chain } = unlocking
+    const sets = { policies: bytes.encode(policies), revocations: bytes.encode(revocations) }
+    ca.unlock({ statement, ...sets, chain: chain === undefined ? undefined : bytes.encode(chain) }, from)
     return { status: 204, type: '', body: '' }
   } catch (error) {
     // The operator's own words come back to him; whoever else asks learns nothing that the state does not say.

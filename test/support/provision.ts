@@ -155,15 +155,16 @@ export const json = (said: Said): Record<string, unknown> => JSON.parse(said.bod
 export async function unlock(
   port: number,
   said: Partial<Statement> | object = {},
-  sets: { policies?: string; revocations?: string } = {},
+  sets: { policies?: string; revocations?: string; chain?: string } = {},
 ): Promise<Said> {
-  const { policies = policySet(), revocations = revocationSet() } = sets
+  const { policies = policySet(), revocations = revocationSet(), chain } = sets
   const state = json(await call(port, { method: 'GET', path: '/v1/state' }))
-  const statement = sign({ ...statementFor(state, policies, revocations), ...said })
+  const about = { ...statementFor(state, policies, revocations), ...(chain && { chain: sha256(chain) }) }
+  const statement = sign({ ...about, ...said })
   return call(port, {
     path: '/v1/unlock',
     type: 'application/json',
-    body: JSON.stringify({ statement, policies, revocations }),
+    body: JSON.stringify({ statement, policies, revocations, chain }),
   })
 }
 

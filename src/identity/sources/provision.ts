@@ -209,11 +209,13 @@ function requireOurs(
   throw malformed(`a certificate for ${got.join(', ').slice(0, 256)}, not for ${want.join(', ')}`)
 }
 
-/** What time it is, as whoever issued the certificate has signed it for this connection. */
-function timeOf({ time, bundle }: Answer, channel: Uint8Array): number {
+/** What time it is, as whoever issued the certificate has signed it for this connection: an anchor, or one below it. */
+function timeOf({ time, chain: [, ...above], bundle }: Answer, channel: Uint8Array): number {
   const data = Buffer.concat([timeLabel, time.signed])
-  const signed = bundle.some(anchor => verify('sha256', data, readLeaf(anchor).publicKey, time.signature))
-  if (!signed) throw malformed('a time that nobody of its bundle has signed')
+  const signers = [...above, ...bundle].map(der => readLeaf(der).publicKey)
+  if (!signers.some(key => verify('sha256', data, key, time.signature))) {
+    throw malformed('a time that nobody of its chain or bundle has signed')
+  }
   const said = readTime(time.signed)
   if (!equalBytes(said.channel, channel)) {
     throw malformed(`a time for another connection (${toHex(said.channel).slice(0, 8)}…)`)
