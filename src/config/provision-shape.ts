@@ -7,6 +7,7 @@ import {
   array,
   defaulted,
   described,
+  flag,
   type Infer,
   integer,
   object,
@@ -33,6 +34,25 @@ const operator = object({
   jwk: described('The public key; it alone says by which algorithm it signs.', publicJwk),
 })
 
+const keyShape = object({
+  source: described(
+    'Where its key is: in memory, so that each start has another; or in a file of an encrypted mount.',
+    defaulted(oneOf('memory', 'sealed'), 'memory'),
+  ),
+  folder: described(
+    'The encrypted mount.',
+    defaulted(text(/^(?:\/[A-Za-z0-9][A-Za-z0-9._-]*)+$/, 'an absolute path without . and ..'), '/var/lib/postern-ca'),
+  ),
+  sealedTo: described(
+    'Who can read the file, on the same machine: this measurement alone, or whatever its signer signs for the same product.',
+    defaulted(oneOf('mrenclave', 'mrsigner'), 'mrenclave'),
+  ),
+  dangerPlainFile: described(
+    'The file is not sealed: whoever reads it is the CA. Only in options named demo, never in an enclave.',
+    defaulted(flag, false),
+  ),
+})
+
 export const provisionShape = object({
   version: described('Version of this format.', oneOf(1)),
   name: described('Name of the CA, for logs and certificates.', text(peerName, 'a name of lower-case letters')),
@@ -43,6 +63,7 @@ export const provisionShape = object({
   operators: described('Who may unlock it.', array(operator)),
   lifetimeSeconds: described('Life of a certificate.', defaulted(integer(60, 86_400), 3600)),
   peers: described('Sets of enclaves, by name.', record(peerName, 'a name of lower-case letters', peerShape)),
+  key: defaulted(keyShape, {}),
   root: described(
     'Root above the CA, in PEM: its certificate comes with the statement that unlocks it. Absent: it is its own root.',
     optional(pem),

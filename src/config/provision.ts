@@ -17,12 +17,22 @@ import {
 } from './provision-shape.ts'
 import { type Complaint, type Shape, show, told, unfit } from './shape.ts'
 
+/** Where the CA's key is kept. */
+export interface KeyPlace {
+  /** Absolute. */
+  readonly folder: string
+  readonly sealedTo: 'mrenclave' | 'mrsigner'
+  readonly dangerPlainFile: boolean
+}
+
 export interface ProvisionOptions {
   readonly name: string
   readonly trustDomain: string
   readonly operators: ProvisionDocument['operators']
   readonly lifetimeMs: number
   readonly peers: ReadonlyMap<string, Peers>
+  /** Undefined: in memory alone. */
+  readonly key: KeyPlace | undefined
   /** DER of the root that signs for the CA; undefined: it signs for itself. */
   readonly root: Uint8Array | undefined
   readonly collateral: CollateralRules
@@ -50,6 +60,11 @@ export function readProvisionOptions(bytes: Uint8Array, from: string): Provision
   if (dangerSyntheticRoot !== undefined && name !== 'demo') {
     complaints.push({ path: '/dangerSyntheticRoot', want: 'nothing, as the options are not named demo', got: 'a root' })
   }
+  const { source, ...place } = document.key
+  if (place.dangerPlainFile && (source !== 'sealed' || dangerSyntheticRoot === undefined)) {
+    const want = 'false, but for source "sealed" in options named demo with a dangerSyntheticRoot'
+    complaints.push({ path: '/key/dangerPlainFile', want, got: 'true' })
+  }
   const collateral = collateralOf(document.collateral, complaints)
   const der = (name: 'root' | 'dangerSyntheticRoot'): Uint8Array | undefined =>
     document[name] === undefined ? undefined : derOf(document[name], `/${name}`, complaints)
@@ -64,6 +79,7 @@ export function readProvisionOptions(bytes: Uint8Array, from: string): Provision
     operators,
     lifetimeMs: document.lifetimeSeconds * 1000,
     peers: new Map(Object.entries(peers).map(([key, peer]) => [key, freeze(peersOf(peer))])),
+    key: source === 'sealed' ? place : undefined,
     root,
     collateral,
     dangerSyntheticRoot: synthetic,

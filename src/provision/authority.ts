@@ -1,11 +1,14 @@
-// The CA's own key and what it signs: certificates, its revocation list, its time. The key is born here, stays here, and
-// ends with the process. Its certificate is its own, or that of the root which the options name.
+// The CA's own key and what it signs: certificates, its revocation list, its time. The key is born here and stays here: it
+// ends with the process, or lies in a file that only this enclave can read. Its certificate is its own, or that of the root
+// which the options name.
 
-import { type KeyObject, randomBytes, sign } from 'node:crypto'
+import { createPrivateKey, createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto'
 import { bindingOid, writeBinding } from '../attest/binding.ts'
+import { readCertificate } from '../attest/certificate.ts'
 import { taggedEvidenceOid } from '../attest/ratls.ts'
 import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
+import { describe, Fault } from '../base/errors.ts'
 import { type TimeToken, timeLabel, writeTime } from '../identity/issuance.ts'
 import {
   certificateRequest,
@@ -17,6 +20,7 @@ import {
 } from '../identity/x509.ts'
 import type { IssuerChain } from './chain.ts'
 import type { Grant } from './decision.ts'
+import { readKeyFile, type StoredKey, unusable, writeKeyFile } from './key-file.ts'
 
 export interface AuthorityOptions {
   readonly name: string
@@ -25,12 +29,16 @@ export interface AuthorityOptions {
   readonly lifetimeMs: number
   /** DER of the root above; undefined: it is its own. */
   readonly root?: Uint8Array | undefined
+  /** Sealed; undefined: the key ends with the process. */
+  readonly keyFile?: string | undefined
   readonly clock: Clock
 }
 
 const dayMs = 86_400_000
 /** Memory keeps the key, and no process lives for so long. */
 const authorityMs = 365 * dayMs
+const keptMs = 10 * authorityMs
+const saltBytes = 32
 const longestBackdateMs = 300_000
 const listMs = dayMs
 const serialBytes = 16
@@ -51,22 +59,27 @@ export class IssuingAuthority {
   /** DER SubjectPublicKeyInfo. */
   readonly spki: Uint8Array
   /** Secret: what makes tags of machines, of no use to whoever does not have it. */
-  readonly platformSalt: Uint8Array = randomBytes(32)
-  #lists = 0
+  readonly platformSalt: Uint8Array
+  #listNumber = 0
   #request: Promise<Uint8Array> | undefined
 
-  private constructor(options: AuthorityOptions, key: KeyPair, own: IssuerChain) {
+  private constructor(options: AuthorityOptions, key: KeyPair, own: IssuerChain, platformSalt: Uint8Array) {
     this.#options = options
     this.#key = key
     this.#own = own
+    this.platformSalt = platformSalt
     this.spki = new Uint8Array(key.publicKey.export({ type: 'spki', format: 'der' }))
   }
 
-  /** With a key of its own, born now. @throws Fault 'credential-invalid' */
+  /** With the key of its file, or one that is born now. @throws Fault 'credential-invalid' */
   static async create(options: AuthorityOptions): Promise<IssuingAuthority> {
+    const { keyFile } = options
+    const stored = keyFile === undefined ? undefined : readKeyFile(keyFile)
+    if (keyFile !== undefined && stored) return IssuingAuthority.#kept(options, keyFile, stored)
     const key = generateKey()
+    const platformSalt = randomBytes(saltBytes)
     const now = options.clock.now()
-    const notAfter = now + authorityMs
+    const notAfter = now + (keyFile === undefined ? authorityMs : keptMs)
     const certificate = await selfSignedAuthority({
       key,
       ...namesOf(options),
@@ -74,7 +87,40 @@ export class IssuingAuthority {
       notAfter,
       pathLength: 0,
     })
-    return new IssuingAuthority(options, key, { certificates: [certificate], notAfter })
+    if (keyFile !== undefined) {
+      const pkcs8 = key.privateKey.export({ type: 'pkcs8', format: 'der' })
+      try {
+        writeKeyFile(keyFile, { pkcs8, certificate, platformSalt })
+      } finally {
+        pkcs8.fill(0)
+      }
+    }
+    return new IssuingAuthority(options, key, { certificates: [certificate], notAfter }, platformSalt)
+  }
+
+  static #kept(options: AuthorityOptions, keyFile: string, stored: StoredKey): IssuingAuthority {
+    const { pkcs8, certificate, platformSalt } = stored
+    try {
+      const privateKey = createPrivateKey({
+        key: Buffer.from(pkcs8.buffer, pkcs8.byteOffset, pkcs8.length),
+        format: 'der',
+        type: 'pkcs8',
+      })
+      const key = { privateKey, publicKey: createPublicKey(privateKey) }
+      const { x509, spki, notAfter } = readCertificate(certificate)
+      const { subject, uris } = namesOf(options)
+      if (!key.publicKey.export({ type: 'spki', format: 'der' }).equals(spki)) {
+        throw unusable(keyFile, 'want a certificate of the key that is in it')
+      }
+      if (x509.subject !== `CN=${subject.commonName}` || x509.subjectAltName !== `URI:${uris[0]}`) {
+        throw unusable(keyFile, `want the key of ${subject.commonName} in ${uris[0]}, got that of ${x509.subject}`)
+      }
+      return new IssuingAuthority(options, key, { certificates: [certificate], notAfter }, platformSalt)
+    } catch (error) {
+      throw error instanceof Fault && error.code === 'credential-invalid' ? error : unusable(keyFile, describe(error))
+    } finally {
+      pkcs8.fill(0)
+    }
   }
 
   /** DER: by which what it signs is verified. */
@@ -137,11 +183,12 @@ export class IssuingAuthority {
   /** The list of what is revoked, DER. @param revoked serial numbers, hex */
   revocationList(revoked: readonly string[]): Promise<Uint8Array> {
     const now = this.#options.clock.now()
-    this.#lists += 1
+    // The key may outlive the process, and the numbers of its lists have to rise with it.
+    this.#listNumber = Math.max(this.#listNumber + 1, Math.floor(now / 1000))
     return revocationList({
       issuer: { certificate: this.certificate, key: this.#key.privateKey },
       revoked,
-      number: this.#lists,
+      number: this.#listNumber,
       thisUpdate: now,
       nextUpdate: now + listMs,
     })

@@ -27,6 +27,8 @@ export interface ProvisionRole {
   /** Of the options' exact bytes: what our evidence names, 32 bytes. */
   readonly policyDigest: Uint8Array
   readonly tee: QuoteSource
+  /** Where the CA's key is kept; undefined: in memory alone. */
+  readonly keyFile?: string | undefined
   /** For whoever wants a certificate, HTTPS. 0: any that is free. */
   readonly port: number
   /** For probes and Prometheus, plain HTTP. 0: any that is free. */
@@ -70,7 +72,7 @@ export async function startProvision(role: ProvisionRole): Promise<RunningProvis
   const metrics = makeIssuanceMetrics({ version, name: options.name, tee: tee.synthetic ? 'SYNTHETIC' : tee.tee })
   let phase: 'starting' | 'serving' | 'draining' = 'starting'
 
-  const authority = await IssuingAuthority.create({ ...options, clock })
+  const authority = await IssuingAuthority.create({ ...options, keyFile: role.keyFile, clock })
   const audit = new Audit(clock, role.write)
   const ca = new Ca({
     options,
@@ -126,7 +128,8 @@ export async function startProvision(role: ProvisionRole): Promise<RunningProvis
     if (!('credential' in keeper.standing)) return 'no certificate to show'
     if (ca.state.locked) return 'locked'
     if (authority.notAfter - clock.now() >= options.lifetimeMs) return undefined
-    return options.root ? "the CA's certificate ends: bring it another" : 'the CA ends: start it anew'
+    if (options.root) return "the CA's certificate ends: bring it another"
+    return `the CA ends: start it anew${role.keyFile === undefined ? '' : ', without its key file'}`
   }
   const side = sideServer(
     { path: '/healthz', answer: () => plainText(200, 'ok\n') },
@@ -153,6 +156,7 @@ export async function startProvision(role: ProvisionRole): Promise<RunningProvis
     await keeper.ready(firstMs)
     const port = await listen(main.server, role.port)
     phase = 'serving'
+    if (options.key?.dangerPlainFile) log.warn("The CA's key lies in a PLAIN FILE: whoever reads it is the CA")
     if (tee.synthetic) log.warn('Evidence is SYNTHETIC: no hardware stands behind it')
     log.info('Serving', { port, sidePort, name: options.name, mrenclave: toHex(tee.mrenclave), ...ca.state })
     const end = async (): Promise<void> => {

@@ -26,7 +26,41 @@ t.test('options are read, frozen', async t => {
   t.ok(makeOptions().dangerSyntheticRoot)
 })
 
+t.test('a key is in memory, or in a folder sealed for the measurement unless it says otherwise', async t => {
+  t.equal(makeOptions().key, undefined)
+  const place = { folder: '/var/lib/postern-ca', sealedTo: 'mrenclave', dangerPlainFile: false }
+  t.same(makeOptions({ key: { source: 'sealed' } }).key, place)
+  t.same(makeOptions({ key: { source: 'sealed', folder: '/ca', sealedTo: 'mrsigner' } }).key, {
+    ...place,
+    folder: '/ca',
+    sealedTo: 'mrsigner',
+  })
+  t.ok(makeOptions({ key: { source: 'sealed', dangerPlainFile: true } }).key?.dangerPlainFile)
+  t.equal(makeOptions().root, undefined)
+  t.ok(makeOptions({ root: syntheticRootPem }).root)
+})
+
 const refusedOptions: [name: string, text: string, want: RegExp][] = [
+  [
+    'a plain file outside of a demo',
+    document({ ...real, key: { source: 'sealed', dangerPlainFile: true } }),
+    /\/key\/dangerPlainFile: want false/,
+  ],
+  [
+    'a plain file of a key in memory',
+    document({ key: { dangerPlainFile: true } }),
+    /\/key\/dangerPlainFile: want false/,
+  ],
+  [
+    'a folder that goes up',
+    document({ key: { source: 'sealed', folder: '/a/../app' } }),
+    /\/key\/folder: want an absolute path/,
+  ],
+  [
+    'a root that is none',
+    document({ root: syntheticRootPem.replace('MII', 'AAA') }),
+    /\/root: want a certificate in PEM/,
+  ],
   ['nobody who may unlock it', document({ operators: [] }), /\/operators: want somebody/],
   [
     'a name twice',

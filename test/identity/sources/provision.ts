@@ -150,7 +150,11 @@ t.test('what it says is looked at', async t => {
     ['another service', { leaf: { uris: [`${service}-2/proxy`] } }, /not for/],
     ['no evidence', { leaf: { extensions: [{ oid: bindingOid, value: new Uint8Array(1) }] } }, /without our evidence/],
     ['a time for another connection', { channel: new Uint8Array(32) }, /time for another connection/],
-    ['a time that others signed', { answer: a => ({ ...a, bundle: [other.certificate] }) }, /nobody of its chain or bundle/],
+    [
+      'a time that others signed',
+      { answer: a => ({ ...a, bundle: [other.certificate] }) },
+      /nobody of its chain or bundle/,
+    ],
     ['no certificate', { answer: a => ({ ...a, chain: [Uint8Array.of(1)] }) }, /certificate that is none/],
     ['garbage', { raw: { body: Buffer.from('<html>') } }, /message: want a CBOR map/],
     ['too much', { raw: { body: Buffer.alloc(300 * 1024) } }, /more than/],
