@@ -41,7 +41,10 @@ const keyShape = object({
   ),
   folder: described(
     'The encrypted mount.',
-    defaulted(text(/^(?:\/[A-Za-z0-9][A-Za-z0-9._-]*)+$/, 'an absolute path without . and ..'), '/var/lib/postern-ca'),
+    defaulted(
+      text(/^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._-]+)+$/, 'an absolute path without . and ..'),
+      '/var/lib/postern-ca',
+    ),
   ),
   sealedTo: described(
     'Who can read the file, on the same machine: this measurement alone, or whatever its signer signs for the same product.',
