@@ -43,6 +43,8 @@ export interface ProvisionOptions {
 export const maxOptionsBytes = 1024 * 1024
 /** Of either set. */
 export const maxSetBytes = 1024 * 1024
+/** Certificates live for a day at most, and the list of them goes along with each answer. */
+const maxRevokedCertificates = 4096
 
 /**
  * @param from the file, for messages
@@ -106,7 +108,11 @@ export function readPolicySet(bytes: Uint8Array, from: string, options: Provisio
 
 /** @throws Fault 'options-invalid' */
 export function readRevocationSet(bytes: Uint8Array, from: string): RevocationSet {
-  return freeze(read(bytes, from, revocationSetShape, maxSetBytes))
+  const set = read(bytes, from, revocationSetShape, maxSetBytes)
+  const { length } = set.certificates
+  if (length <= maxRevokedCertificates) return freeze(set)
+  const want = `at most ${maxRevokedCertificates}: those that have ended need not be listed`
+  throw invalid(from, told({ path: '/certificates', want, got: String(length) }))
 }
 
 function read<T>(bytes: Uint8Array, from: string, shape: Shape<T>, most: number): T {

@@ -143,6 +143,7 @@ export class Ca {
     const decision = decide(asked, rules, trust, clock.now())
     if (!decision.accepted) return refused('refused', decision.who, decision.reasons)
     const { grant, who, tcb, entry } = decision
+    const list = await this.revocationList()
     const key = createPublicKey({ key: Buffer.from(asked.request.spki), format: 'der', type: 'spki' })
     const { chain, serial, notAfter } = await authority.issue(grant, key, asked.evidence)
     audit.record('issued', {
@@ -162,6 +163,7 @@ export class Ca {
       time: authority.timeFor(asked.channel),
       floors: floorsOf(tcb),
       auditHead: new Uint8Array(Buffer.from(audit.head, 'hex')),
+      list,
     })
     return { outcome: 'issued', answer, notAfter }
   }

@@ -35,7 +35,7 @@ export const openApi = {
       post: {
         summary: 'Ask for a certificate',
         description:
-          'CBOR {1: PKCS#10 in DER, 2: 60000([quote, claims])}; the claims say `csr`, bind the key of the request, and name as channel what the TLS exporter gives for the label "EXPERIMENTAL postern attest v1" and SHA-256 of the request. Names in the request are not read. The answer is CBOR {1: chain, 2: bundle, 3: [signed time, signature], 4: floors, 6: head of the audit log}.',
+          'CBOR {1: PKCS#10 in DER, 2: 60000([quote, claims])}; the claims say `csr`, bind the key of the request, and name as channel what the TLS exporter gives for the label "EXPERIMENTAL postern attest v1" and SHA-256 of the request. Names in the request are not read. The answer is CBOR {1: chain, 2: bundle, 3: [signed time, signature], 4: floors, 6: head of the audit log, 7: revocation list in DER}.',
         requestBody: {
           required: true,
           content: { 'application/cbor': { schema: { type: 'string', format: 'binary' } } },

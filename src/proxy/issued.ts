@@ -25,18 +25,22 @@ export interface IssuerPart {
 export class IssuedBy {
   readonly #clock: FloorClock
   #bundle: TrustBundle | undefined
+  #revoked: ReadonlySet<string> = new Set()
+  #revocations = 0
 
   constructor(clock: FloorClock) {
     this.#clock = clock
   }
 
-  /** Counts withdrawals, as TrustBundle does. */
+  /** Counts withdrawals, as TrustBundle does, and revocations. */
   get generation(): number {
-    return this.#bundle?.generation ?? 0
+    return (this.#bundle?.generation ?? 0) + this.#revocations
   }
 
-  learn({ bundle, at }: Pick<Learned, 'bundle' | 'at'>): void {
+  learn({ bundle, at, revoked = new Set() }: Pick<Learned, 'bundle' | 'at'> & Partial<Pick<Learned, 'revoked'>>): void {
     this.#clock.raise(at)
+    if ([...revoked].some(serial => !this.#revoked.has(serial))) this.#revocations += 1
+    this.#revoked = revoked
     if (this.#bundle) this.#bundle.replace(bundle, longestLifeMs)
     else this.#bundle = new TrustBundle(this.#clock, bundle)
   }
@@ -54,7 +58,8 @@ export class IssuedBy {
     const answer = await verifyChain({ leaf, intermediates, roots: this.#bundle.anchors, at, san })
     if (!answer.ok) return { accepted: false, reasons: answer.reasons }
     try {
-      const { notBefore, notAfter } = readCertificate(leaf)
+      const { notBefore, notAfter, serial } = readCertificate(leaf)
+      if (this.#revoked.has(serial)) return refuse('certificate-revoked', 'one that the CA has not revoked', serial)
       const life = notAfter - notBefore
       if (life <= longestLifeMs + backdatedMs) return { accepted: true, until: answer.until }
       return refuse('issued', 'a certificate of a day at most', `${Math.round(life / 3_600_000)} hours`)

@@ -99,6 +99,16 @@ t.test('bytes that are no text are refused', async t => {
   )
 })
 
+t.test('more revoked certificates than one answer holds are refused', async t => {
+  const list = (length: number) =>
+    bytes({ version: 1, serial: 1, certificates: Array.from({ length }, (_, i) => (0x4000 + i).toString(16)) })
+  t.equal(readRevocationSet(list(4096), 'set').certificates.length, 4096)
+  t.match(
+    complaint(() => readRevocationSet(list(4097), 'set')),
+    /\/certificates: want at most 4096.*got 4097/,
+  )
+})
+
 const entry = { digest: 'ab'.repeat(32), role: 'proxy', service, accept: 'app' }
 const refusedSets: [name: string, policies: object[], want: RegExp][] = [
   ['a policy twice', [entry, { ...entry, digest: entry.digest.toUpperCase() }], /\/policies\/1\/digest: want each/],

@@ -21,7 +21,13 @@ const spelled = [
   /(?:rule: |\b(?:refuse|unequal|exactly|atLeast|say|reason)\()'([a-z0-9-]+)'/g,
   /\['([a-z0-9-]+)', (?:attribute|floors)\./g,
 ]
-const judges = ['src/attest/*.ts', 'src/identity/pki.ts', 'src/proxy/upstream.ts', 'src/engine/dial.ts'].flatMap(read)
+const judges = [
+  'src/attest/*.ts',
+  'src/identity/pki.ts',
+  'src/proxy/upstream.ts',
+  'src/proxy/issued.ts',
+  'src/engine/dial.ts',
+].flatMap(read)
 const rules = new Set(
   judges.flatMap(source => spelled.flatMap(pattern => [...source.matchAll(pattern)].map(([, name = '']) => name))),
 )

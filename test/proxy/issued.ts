@@ -1,6 +1,7 @@
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
+import { readCertificate } from '../../src/attest/certificate.ts'
 import { toHex } from '../../src/base/bytes.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { floorClock } from '../../src/base/floor.ts'
@@ -132,6 +133,26 @@ t.test('what the CA has signed counts for a day after it was replaced, and raise
   issuedBy.learn({ bundle: [next.certificate], at: start + 26 * hour })
   t.not(await judged(), 'accepted')
   t.ok(issuedBy.generation > before, 'verdicts that rest on it are old')
+})
+
+t.test('what the CA has revoked counts no more, from the moment that we hear of it', async t => {
+  const issuedBy = new IssuedBy(floorClock(new FakeClock(), 0))
+  const root = await makeRoot('root')
+  const leaf = await makeLeaf(root, { dnsNames: [], uris: [`${service}/workload`], notBefore: start - hour / 20 })
+  const { serial } = readCertificate(leaf)
+  const judged = async (): Promise<string> => rulesOf(await issuedBy.judge([leaf], name, start))
+  const learn = (...revoked: string[]): void =>
+    issuedBy.learn({ bundle: [root.certificate], at: start, revoked: new Set(revoked) })
+  learn('41ff')
+  t.equal(await judged(), 'accepted')
+  const before = issuedBy.generation
+  learn('41ff')
+  t.equal(issuedBy.generation, before, 'the same list ends no verdict')
+  learn('41ff', serial)
+  t.equal(await judged(), 'certificate-revoked')
+  t.ok(issuedBy.generation > before, 'and verdicts of before are old')
+  learn()
+  t.equal(await judged(), 'accepted', 'the last list counts')
 })
 
 t.test('the source is the CA where the policy says so, for a service', async t => {

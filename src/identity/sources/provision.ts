@@ -11,6 +11,7 @@ import type { Role } from '../../attest/bind.ts'
 import { bindingOid } from '../../attest/binding.ts'
 import { type Certificate, readCertificate } from '../../attest/certificate.ts'
 import { exporterBytes, exporterLabel } from '../../attest/challenge.ts'
+import { readCrl, requireIssuedBy } from '../../attest/crl.ts'
 import { makeRequestEvidence, requestContext } from '../../attest/csr.ts'
 import type { QuoteSource } from '../../attest/evidence.ts'
 import { taggedEvidenceOid } from '../../attest/ratls.ts'
@@ -61,6 +62,8 @@ export interface Learned {
   /** The CA's time, signed for our connection; milliseconds since the epoch. */
   readonly at: number
   readonly floors: Answer['floors']
+  /** Serial numbers, hex: certificates of this CA that count no more. */
+  readonly revoked: ReadonlySet<string>
 }
 
 /** Connection, quote and answer together. */
@@ -111,7 +114,7 @@ async function askOnce(options: ProvisionSourceOptions, signal: AbortSignal): Pr
     requireOurs(options, readLeaf(answer.chain[0]), spki, evidence)
     const at = timeOf(answer, channel)
     const credential = toCredential(answer.chain, key.privateKey, 'enclave')
-    learned({ bundle: answer.bundle, at, floors: answer.floors })
+    learned({ bundle: answer.bundle, at, floors: answer.floors, revoked: revokedBy(answer) })
     done?.('certificate')
     return credential
   } finally {
@@ -221,6 +224,18 @@ function timeOf({ time, chain: [, ...above], bundle }: Answer, channel: Uint8Arr
     throw malformed(`a time for another connection (${toHex(said.channel).slice(0, 8)}…)`)
   }
   return said.at
+}
+
+/** What the CA has revoked, as it has signed the list of it. */
+function revokedBy({ list, chain: [, ...above], bundle }: Answer): ReadonlySet<string> {
+  if (list === undefined) return new Set()
+  try {
+    const crl = readCrl(list, 'revocation list')
+    requireIssuedBy(crl, readLeaf(above[0] ?? bundle[0]), 'revocation list')
+    return crl.revoked
+  } catch (error) {
+    throw malformed(`a revocation list that is none of its own (${describe(error)})`)
+  }
 }
 
 function unavailable({ authority }: ProvisionSourceOptions, what: string): Fault {

@@ -12,10 +12,10 @@ import { Fault } from '../../../src/base/errors.ts'
 import { chainPem, withKeyPem } from '../../../src/identity/credential.ts'
 import { type Answer, readQuestion, timeLabel, writeAnswer, writeTime } from '../../../src/identity/issuance.ts'
 import { type Learned, type ProvisionSourceOptions, provisionSource } from '../../../src/identity/sources/provision.ts'
-import { generateKey, issue } from '../../../src/identity/x509.ts'
+import { generateKey, issue, revocationList } from '../../../src/identity/x509.ts'
 import { makeTee, refusingTee } from '../../support/evidence.ts'
-import { makeCredential, makeRoot } from '../../support/identity.ts'
-import { policyDigest, service, startCa, unlock } from '../../support/provision.ts'
+import { makeCredential, makeRoot, type TestAuthority } from '../../support/identity.ts'
+import { policyDigest, revocationSet, service, startCa, unlock } from '../../support/provision.ts'
 
 const dnsNames = ['kn-user-shop', 'data-plane.knative.dev']
 
@@ -56,7 +56,7 @@ async function first(asked: ProvisionSourceOptions) {
 t.test('a certificate from the CA, for a key that was born here', async t => {
   const running = await startCa()
   t.teardown(() => running.drain())
-  await unlock(running.port)
+  await unlock(running.port, {}, { revocations: revocationSet({ certificates: ['41ff'] }) })
   const told: Learned[] = []
   const phases: string[] = []
   const learned = (said: Learned): unknown => told.push(said)
@@ -65,6 +65,7 @@ t.test('a certificate from the CA, for a key that was born here', async t => {
   t.equal(credential.keyOrigin, 'enclave')
   t.match(readCertificate(credential.chain[0]).x509.subjectAltName, `URI:${service}/proxy`)
   t.equal(told.length, 1)
+  t.same([...(told[0]?.revoked ?? [])], ['41ff'])
   t.ok(Math.abs((told[0]?.at ?? 0) - Date.now()) < 60_000)
   t.same(phases, ['key', 'quote', 'certificate'])
 })
@@ -88,7 +89,7 @@ t.test('a CA that is not there, or not ours, is a failed renewal', async t => {
 
 interface Lie {
   readonly leaf?: Parameters<typeof issue>[0] | object
-  readonly answer?: (answer: Answer) => Answer
+  readonly answer?: (answer: Answer, root: TestAuthority) => Answer | Promise<Answer>
   readonly raw?: { readonly status?: number; readonly body: Uint8Array }
   readonly channel?: Uint8Array
 }
@@ -134,7 +135,7 @@ async function lying(lie: Lie) {
       floors: new Map(),
       auditHead: new Uint8Array(32),
     }
-    response.end(writeAnswer(lie.answer?.(answer) ?? answer))
+    response.end(writeAnswer((await lie.answer?.(answer, root)) ?? answer))
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   return { port: (server.address() as AddressInfo).port, close: () => server.close() }
@@ -143,6 +144,8 @@ async function lying(lie: Lie) {
 t.test('what it says is looked at', async t => {
   const { publicKey } = generateKey()
   const other = await makeRoot('other')
+  const listBy = (issuer: TestAuthority): Promise<Uint8Array> =>
+    revocationList({ issuer, revoked: [], number: 1, thisUpdate: Date.now(), nextUpdate: Date.now() + 60_000 })
   const rows: [name: string, lie: Lie, want: RegExp | undefined][] = [
     ['an honest answer', {}, undefined],
     ['another key', { leaf: { publicKey } }, /another key/],
@@ -155,6 +158,13 @@ t.test('what it says is looked at', async t => {
       { answer: a => ({ ...a, bundle: [other.certificate] }) },
       /nobody of its chain or bundle/,
     ],
+    ['a revocation list', { answer: async (a, root) => ({ ...a, list: await listBy(root) }) }, undefined],
+    [
+      'a list of another',
+      { answer: async a => ({ ...a, list: await listBy(other) }) },
+      /list that is none of its own \(collateral-unv/,
+    ],
+    ['a list that is none', { answer: a => ({ ...a, list: Uint8Array.of(1) }) }, /list that is none of its own/],
     ['no certificate', { answer: a => ({ ...a, chain: [Uint8Array.of(1)] }) }, /certificate that is none/],
     ['garbage', { raw: { body: Buffer.from('<html>') } }, /message: want a CBOR map/],
     ['too much', { raw: { body: Buffer.alloc(300 * 1024) } }, /more than/],
