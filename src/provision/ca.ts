@@ -1,5 +1,5 @@
 // The CA without its ports: what a question comes to, what an operator's statement comes to. Every outcome is a value and
-// a line of the audit log; nothing that was sent is in either but what was verified, or is a hash.
+// a line of the audit log; of what was sent, either has what was verified, hashes, and what a reason quotes, cut short.
 
 import { createHash, createPublicKey } from 'node:crypto'
 import { exporterBytes, exporterLabel } from '../attest/challenge.ts'

@@ -1,10 +1,11 @@
 // The CA's own certificate, where somebody else signs it: what an operator brings for this very key, below the root that the
 // options name. Looked at as whoever verifies a certificate of ours will look at it (RFC 5280 §6.1), but for names.
 
-import { authorityOf, type Certificate, isSignedBy, readCertificate } from '../attest/certificate.ts'
+import { authorityOf, type Certificate, isSignedBy, readCertificate, subjectKeyId } from '../attest/certificate.ts'
 import { readPemChain } from '../attest/pem.ts'
 import { equalBytes } from '../base/bytes.ts'
 import { describe, Fault } from '../base/errors.ts'
+import { signatureOids } from '../identity/pki.ts'
 
 export interface IssuerChain {
   /** DER: the CA's own certificate, and whatever stands between it and the root, which is not in it. */
@@ -53,6 +54,10 @@ function look(certificate: Certificate, i: number, issuer: Certificate | undefin
   const { ca, keyCertSign, crlSign, pathLength = most } = authorityOf(certificate)
   if (!ca || !keyCertSign) throw wrong('want basicConstraints CA:TRUE and keyUsage keyCertSign')
   if (i === 0 && !crlSign) throw wrong('want keyUsage cRLSign, for the revocation list')
+  if (i === 0 && subjectKeyId(certificate) === undefined) throw wrong('want a subjectKeyIdentifier')
+  if (issuer && !signatureOids.has(certificate.signatureAlgorithm)) {
+    throw wrong('want a signature by ECDSA or RSA (PKCS#1), with SHA-256 or better')
+  }
   if (pathLength < i) throw wrong(`want a pathlen of at least ${i}, got ${pathLength}`)
   const usages = certificate.x509.keyUsage
   if (usages && !usages.includes(anyPurpose) && !purposes.every(oid => usages.includes(oid))) {
@@ -67,7 +72,8 @@ function read(der: Uint8Array, i: number): Certificate {
   try {
     return readCertificate(der)
   } catch (error) {
-    throw invalid(`certificate ${i + 1}: ${describe(error)}`)
+    // OpenSSL makes a certificate of version 1 where nobody says what it is for.
+    throw invalid(`certificate ${i + 1}: want X.509 v3, with extensions (${describe(error)})`)
   }
 }
 
