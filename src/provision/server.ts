@@ -65,12 +65,11 @@ export function caServer(
   })
   server.maxConnections = maxConnections
   server.on('request', (message, response) => handle(message, response))
-  const cut = (error: unknown, socket: { readonly remoteAddress?: string | undefined; destroy(): unknown }): void => {
-    if (timeouts.has(systemCode(error) ?? '')) turnedAway(socket.remoteAddress ?? '', tooSlow(headMs))
+  // A handshake that failed comes here as well: node:https hands it on.
+  server.on('clientError', (error, socket) => {
+    if (timeouts.has(systemCode(error) ?? '')) turnedAway((socket as Socket).remoteAddress ?? '', tooSlow(headMs))
     socket.destroy()
-  }
-  server.on('tlsClientError', cut)
-  server.on('clientError', (error, socket) => cut(error, socket as Socket))
+  })
 
   function handle(message: IncomingMessage, response: ServerResponse): void {
     const socket = message.socket as TLSSocket
