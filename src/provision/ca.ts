@@ -96,9 +96,18 @@ export class Ca {
       audit.record('unlocked', { from, by, policies: policiesDigest, revocations: revocationsDigest, certificate })
     } catch (error) {
       const [code, why] = error instanceof Fault ? [error.code, clean(error.message)] : ['internal', '']
-      audit.record('unlock-refused', { from, code, why })
+      this.#refuseStatement(from, code, why)
       throw error
     }
+  }
+
+  /** What came to unlock it is of another form. */
+  refuseForm(from: string, why: string): void {
+    this.#refuseStatement(from, 'request-malformed', why)
+  }
+
+  #refuseStatement(from: string, code: string, why: string): void {
+    this.#options.audit.record('unlock-refused', { from, reasons: [{ rule: 'statement', code, why }] })
   }
 
   /** The revocation list, DER; undefined while locked, since nobody has said yet what is revoked. */

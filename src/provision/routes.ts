@@ -120,7 +120,11 @@ function replyTo(outcome: Outcome): Reply {
 
 function unlock(ca: Ca, body: Uint8Array, from: string): Reply {
   const unlocking = readUnlocking(body)
-  if (unlocking === undefined) return problem(400, 'malformed', { detail: 'want statement, policies, revocations' })
+  if (unlocking === undefined) {
+    const detail = 'want statement, policies, revocations'
+    ca.refuseForm(from, detail)
+    return problem(400, 'malformed', { detail })
+  }
   try {
     const bytes = new TextEncoder()
     const { statement, policies, revocations, chain } = unlocking
