@@ -36,10 +36,15 @@ const verbs: readonly Verb[] = [
   {
     name: 'demo',
     summary: 'run the whole thing on SYNTHETIC evidence: function, proxy, ingress, autoscaler, attackers',
-    usage: '[--exit] [--port-base N]',
+    usage: '[--identity NAME] [--exit] [--port-base N] [--json]',
     flags: [
+      {
+        name: 'identity',
+        value: 'NAME',
+        help: "where the proxy's certificate comes from: self-signed (the default), or provision: a tour of the attesting CA",
+      },
       { name: 'exit', help: 'end after the tour; the exit code says whether all went as it should' },
-      { name: 'port-base', value: 'N', help: 'first of seven ports to use (default 18080)' },
+      { name: 'port-base', value: 'N', help: 'first of seven ports to use, of eight with provision (default 18080)' },
       { name: 'json', help: 'print the tour as JSON' },
     ],
   },
@@ -90,8 +95,10 @@ async function provision({ values }: Parsed): Promise<void> {
 
 async function demo({ values }: Parsed): Promise<void> {
   const { runDemo } = await import('./demo/run.ts')
+  const text = (name: string): string | undefined => (values[name] === undefined ? undefined : String(values[name]))
   const ok = await runDemo({
-    portBase: values['port-base'] === undefined ? undefined : String(values['port-base']),
+    identity: text('identity'),
+    portBase: text('port-base'),
     exit: values['exit'] === true,
     json: values['json'] === true,
     colour: process.stdout.isTTY && process.env['NO_COLOR'] === undefined,

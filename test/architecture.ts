@@ -28,7 +28,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   provision: ['base', 'attest', 'collateral', 'config', 'identity', 'observe'],
   cli: ['base', 'attest', 'collateral', 'identity', 'config', 'manifest', 'inject', 'provision'],
   function: ['base', 'attest', 'identity', 'config'],
-  demo: [...data, 'config', 'proxy', 'function'],
+  demo: [...data, 'config', 'proxy', 'function', 'cli/ca.ts'],
   'version.ts': [],
   'process.ts': ['base', 'config', 'proxy', 'version.ts', 'type attest', 'type engine'],
   'inject-role.ts': ['base', 'cli', 'inject', 'process.ts', 'version.ts'],

@@ -28,6 +28,7 @@ const special = {
     'src/engine/h2.ts',
     'src/engine/versions.ts',
     ...[
+      'allowance',
       'answer',
       'asked',
       'call',
@@ -46,6 +47,9 @@ const special = {
       name => `src/engine/h2/${name}.ts`,
     ),
   ],
+  'test/engine/question.ts': [
+    ...['dial', 'dial-unused', 'h2/question', 'h2/upstreams'].map(name => `src/engine/${name}.ts`),
+  ],
   'test/engine/corpus.ts': [],
   'test/engine/peers.ts': [],
   'test/engine/abuse.ts': [],
@@ -61,11 +65,13 @@ const special = {
     'src/engine/switch.ts',
     ...['asked', 'early', 'exchange', 'words'].map(name => `src/engine/undici/${name}.ts`),
   ],
+  'test/demo/run.ts': ['src/demo/run.ts', 'src/demo/self-signed.ts'],
   'test/gramine/render.ts': ['gramine/render.ts'],
   'test/gramine/layout.ts': ['gramine/layout.ts'],
   'test/gramine/manifest.ts': ['gramine/manifest.ts'],
   'test/gramine/direct.ts': ['gramine/direct.ts'],
   'test/function/attest.ts': ['src/function/attest.ts', 'src/function/challenges.ts'],
+  'test/function/certified.ts': [],
   'test/proxy/fresh.ts': [],
   'test/identity/activator.ts': [],
   'test/identity/conformance.ts': [],
@@ -77,6 +83,7 @@ const special = {
   'test/proxy/outage.ts': [],
   'test/proxy/rotation.ts': [],
   'test/proxy/zero-bytes.ts': [],
+  'test/proxy/zero-bytes-service.ts': [],
   'test/provision/provision.ts': [
     ...['audit', 'authority', 'ca', 'decision', 'lock', 'openapi', 'provision', 'routes', 'server'].map(
       name => `src/provision/${name}.ts`,
@@ -89,6 +96,12 @@ const special = {
   'test/provision/lock.ts': ['src/provision/lock.ts', 'src/provision/audit.ts'],
   'test/config/provision.ts': ['src/config/provision.ts', 'src/config/provision-shape.ts'],
   'test/cli/ca.ts': ['src/cli/ca.ts', 'src/cli/signing.ts'],
+  'test/e2e/demo-provision.ts': [
+    ...['askers', 'authority', 'cast', 'client', 'container', 'conversation', 'issuance', 'load', 'outage'].map(
+      name => `src/demo/provision/${name}.ts`,
+    ),
+    ...['service', 'stage', 'tour'].map(name => `src/demo/provision/${name}.ts`),
+  ],
   'test/e2e/provision.ts': [
     ...['provision-role', 'enclave-provision', 'cli/ca-verbs', 'cli/provision-verb'].map(name => `src/${name}.ts`),
     'src/cli/ca.ts',

@@ -25,6 +25,13 @@ export const caVerbs: readonly EvidenceVerb[] = [
     run: async (parsed, io) => (await import('./ca.ts')).showState(parsed, io),
   },
   {
+    name: 'ca bundle',
+    summary: 'judge the evidence of the attesting CA, and print whom to trust for certificates of its making, PEM',
+    usage: '--policy NAME|FILE',
+    flags: [policy],
+    run: async (parsed, io) => (await import('./ca.ts')).showBundle(parsed, io),
+  },
+  {
     name: 'ca csr',
     summary:
       'judge the evidence of the attesting CA, and print its request for a certificate: for the root above it to sign',

@@ -91,14 +91,25 @@ export async function checkAudit({ positionals }: Parsed, io: Io): Promise<numbe
   return found.ok ? 0 : 1
 }
 
+/** Prints whom to trust for certificates of the CA's making, PEM. @returns 0, or 1 where it has not said. @throws as showState */
+export async function showBundle({ values }: Parsed, io: Io): Promise<number> {
+  const { policy } = readPolicyOf(String(values['policy']), io)
+  const { status, text } = await ask(policy, io, { method: 'GET', path: '/v1/bundle' })
+  io.write(text)
+  return status === 200 ? 0 : 1
+}
+
 interface Call {
   readonly method: 'GET' | 'POST'
   readonly path: string
   readonly body?: string
 }
 
-/** One request on a connection whose other end is the policy's CA. */
-async function ask(policy: Policy, io: Io, call: Call): Promise<{ status: number; text: string }> {
+/**
+ * One request on a connection of its own, once its other end has shown that it is the CA which the policy means.
+ * @throws Fault 'usage' for a policy that names no CA, 'issuer-untrusted', 'issuer-unavailable'
+ */
+export async function ask(policy: Policy, io: Pick<Io, 'now'>, call: Call): Promise<{ status: number; text: string }> {
   const { issuer } = policy.identity
   if (!issuer) throw new Fault('usage', `policy ${policy.name}: want /identity/source "provision", which names a CA`)
   const accepted = policy.peers[issuer.accept]

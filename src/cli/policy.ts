@@ -123,6 +123,9 @@ function upstreamSentences(upstream: Policy['upstream']): string[] {
           : upstream.freshness === 'issued'
             ? 'The attesting CA must have issued its certificate to our service, for a day at most.'
             : 'The evidence in its certificate may have been made at any time.',
+        upstream.trust === 'service'
+          ? 'Its certificate must be of the attesting CA, for a container of our service, on the machine that we are on.'
+          : "Another service's copy of the same enclave, or one on another machine, is as good.",
       ]
     case 'ca':
       return [

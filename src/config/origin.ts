@@ -1,8 +1,19 @@
-// Where an https URL leads, as the dialer wants it.
+// Where an https URL leads, as the dialer wants it, and as it is named.
+
+export interface Origin {
+  /** An IPv6 address stands without the brackets that URLs put around it. */
+  readonly host: string
+  readonly port: number
+}
 
 const httpsPort = 443
 
-/** @returns an IPv6 address without the brackets that URLs put around it, and the port, 443 where it is left out */
-export function originOf({ hostname, port }: URL): { readonly host: string; readonly port: number } {
+/** @returns with port 443 where the URL leaves it out */
+export function originOf({ hostname, port }: URL): Origin {
   return { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: port === '' ? httpsPort : Number(port) }
+}
+
+/** As a Host field has it: an IPv6 address stands in brackets (RFC 3986 §3.2.2). */
+export function authorityOf({ host, port }: Origin): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }

@@ -25,7 +25,11 @@ export interface Peers {
 export type Trust =
   | {
       readonly mode: 'attested'
-      readonly trust: 'measurement'
+      /**
+       * `service`: the attesting CA has issued its certificate, to a container of our service, on our machine.
+       * `measurement`: whoever has the measurement will do.
+       */
+      readonly trust: 'service' | 'measurement'
       /**
        * `issued`: a certificate of our own attesting CA, of a day at most. `challenge`: each connection, before its first
        * request, is answered with evidence made for it.
@@ -81,10 +85,6 @@ export function contradictions(document: PolicyDocument): Complaint[] {
     const want = 'another one, as only over TLS (ALPN) a container says what it speaks'
     complaints.push({ path: '/upstream/protocol', want, got: 'auto' })
   }
-  if (upstream.freshness === 'challenge' && upstream.protocol === 'h2') {
-    const want = '"http/1.1" or "auto", as a challenge is asked in HTTP/1.1'
-    complaints.push({ path: '/upstream/protocol', want, got: 'h2' })
-  }
   if (upstream.upgrade.allow.includes('*') && upstream.upgrade.allow.length > 1) {
     complaints.push({ path: '/upstream/upgrade/allow', want: '"*" alone', got: show(upstream.upgrade.allow) })
   }
@@ -132,7 +132,8 @@ const keysOf = {
 } as const
 
 /** The trust in the container, or undefined after at least one complaint. */
-export function trustOf({ upstream, peers, identity }: PolicyDocument, complaints: Complaint[]): Trust | undefined {
+export function trustOf(document: PolicyDocument, complaints: Complaint[]): Trust | undefined {
+  const { upstream } = document
   const { mode } = upstream
   const own: readonly string[] = keysOf[mode]
   for (const key of Object.values(keysOf).flat()) {
@@ -141,7 +142,7 @@ export function trustOf({ upstream, peers, identity }: PolicyDocument, complaint
   }
   switch (mode) {
     case 'attested':
-      return attested(upstream, peers, identity.source, complaints)
+      return attested(document, complaints)
     case 'ca':
       if (upstream.ca !== undefined) {
         return { mode, bundle: upstream.ca.bundle.map(each => each.toString()), san: upstream.ca.san }
@@ -158,20 +159,18 @@ export function trustOf({ upstream, peers, identity }: PolicyDocument, complaint
 }
 
 /**
- * The defaults of `trust` and `freshness` are the strong ones, `service` and `issued`. `issued` needs a certificate of our
- * own from the attesting CA, and `service` more than this version does, so a policy must say another choice in so many
- * words; nobody gets it by leaving a key out. The shipped `confidential` says both; `challenge` needs a container that
- * answers, so nobody gets that without asking for it either.
+ * The defaults of `trust` and `freshness` are the strong ones, `service` and `issued`. Both need a certificate of our own
+ * from the attesting CA, so a policy without one must say another choice in so many words; nobody gets it by leaving a key
+ * out. The shipped `confidential` says both; `challenge` needs a container that answers, so nobody gets that without asking
+ * for it either.
  */
 function attested(
-  upstream: PolicyDocument['upstream'],
-  peers: PolicyDocument['peers'],
-  source: PolicyDocument['identity']['source'],
+  { upstream, peers, identity: { source } }: PolicyDocument,
   complaints: Complaint[],
 ): Trust | undefined {
   const { trust = 'service', freshness = 'issued', accept } = upstream
-  if (trust !== 'measurement') {
-    const want = '"measurement", as this version does not do "service" (the default)'
+  if (trust === 'service' && source !== 'provision') {
+    const want = `"measurement", as "service" (the default) needs /identity/source "provision", not "${source}"`
     complaints.push({ path: '/upstream/trust', want, got: show(trust) })
   }
   if (freshness === 'issued' && source !== 'provision') {
@@ -183,7 +182,7 @@ function attested(
     complaints.push({ path: '/upstream/accept', want: 'a key of /peers', got: show(accept) })
     return undefined
   }
-  return { mode: 'attested', trust: 'measurement', freshness, accept, accepted: peersOf(peer) }
+  return { mode: 'attested', trust, freshness, accept, accepted: peersOf(peer) }
 }
 
 /** What a peers entry asks of a peer, as the judge of evidence reads it. */

@@ -183,6 +183,7 @@ function inForce(bytes: Uint8Array, from: string, delivery: Delivery): InForce {
   const trust = trustOf(document, complaints)
   if (trust === undefined || complaints.length > 0) throw invalid(from, complaints.map(told).join('; '))
   checkSomebodyAccepted(document, trust, from, delivery)
+  checkServiceNamed(document, trust, from, delivery)
   return { policy: freeze(build(document, { trust, issuer, collateral }, signed?.facts)), written, signed }
 }
 
@@ -203,10 +204,21 @@ function withSigned(base: Base, from: string, delivery: Delivery): Base & { sign
 function checkSomebodyAccepted({ signed }: PolicyDocument, trust: Trust, from: string, delivery: Delivery): void {
   if (trust.mode !== 'attested' || trust.accepted.enclaves.length > 0) return
   const path = `peers.${trust.accept}.enclaves`
-  const fillable = signed.signers.some(({ may, narrowOnly }) => !narrowOnly && may.includes(path))
-  if (fillable && delivery.kind === 'later') return
-  if (fillable) throw invalid(from, `it accepts nobody until a signed policy sets ${path}`)
+  const signable = fillable(signed, path)
+  if (signable && delivery.kind === 'later') return
+  if (signable) throw invalid(from, `it accepts nobody until a signed policy sets ${path}`)
   throw invalid(from, `it accepts nobody: copy it, add measurements or signers under ${path}, start with --policy FILE`)
+}
+
+function checkServiceNamed({ service, signed }: PolicyDocument, trust: Trust, from: string, delivery: Delivery): void {
+  if (trust.mode !== 'attested' || trust.trust !== 'service' || service !== null) return
+  if (fillable(signed, 'service') && delivery.kind === 'later') return
+  throw invalid(from, '/service: want a service, as /upstream/trust is "service" (the default), got null')
+}
+
+/** Whether a signed part may set what was left open here. */
+function fillable({ signers }: PolicyDocument['signed'], path: string): boolean {
+  return signers.some(({ may, narrowOnly }) => !narrowOnly && may.includes(path))
 }
 
 function invalid(from: string, what: string, cause?: unknown): Fault {
@@ -307,7 +319,7 @@ export function weaknesses(policy: Policy): readonly string[] {
     [policy.identity.allowUnattestedIssuer, 'identity.allowUnattestedIssuer'],
     [policy.service !== undefined && policy.hosts.length === 0, 'hosts=none'],
     [upstream.mode !== 'attested', `upstream.mode=${upstream.mode}`],
-    [upstream.mode === 'attested', 'upstream.trust=measurement'],
+    [upstream.mode === 'attested' && upstream.trust === 'measurement', 'upstream.trust=measurement'],
     [upstream.mode === 'attested' && upstream.freshness === 'none', 'upstream.freshness=none'],
     ...Object.entries(policy.peers).map(
       ([name, { tcb }]) =>

@@ -64,7 +64,10 @@ export const provisionShape = object({
     text(/^[a-z0-9][a-z0-9._-]{0,254}$/, 'a SPIFFE trust domain'),
   ),
   operators: described('Who may unlock it.', array(operator)),
-  lifetimeSeconds: described('Life of a certificate.', defaulted(integer(60, 86_400), 3600)),
+  lifetimeSeconds: described(
+    'Life of a certificate; less than 60 only with synthetic evidence.',
+    defaulted(integer(5, 86_400), 3600),
+  ),
   peers: described('Sets of enclaves, by name.', record(peerName, 'a name of lower-case letters', peerShape)),
   key: defaulted(keyShape, {}),
   root: described(

@@ -45,6 +45,8 @@ export const maxOptionsBytes = 1024 * 1024
 export const maxSetBytes = 1024 * 1024
 /** Certificates live for a day at most, and the list of them goes along with each answer. */
 const maxRevokedCertificates = 4096
+/** Shorter ones leave no time for a renewal that fails at first; whoever looks at a rotation has them shorter. */
+const leastLifetimeSeconds = 60
 
 /**
  * @param from the file, for messages
@@ -53,7 +55,7 @@ const maxRevokedCertificates = 4096
 export function readProvisionOptions(bytes: Uint8Array, from: string): ProvisionOptions {
   const complaints: Complaint[] = []
   const document = read(bytes, from, provisionShape, maxOptionsBytes)
-  const { name, operators, peers, dangerSyntheticRoot } = document
+  const { name, operators, peers, lifetimeSeconds, dangerSyntheticRoot } = document
   if (operators.length === 0) complaints.push({ path: '/operators', want: 'somebody who may unlock it', got: 'nobody' })
   for (const [i, { kid }] of operators.entries()) {
     if (operators.findIndex(each => each.kid === kid) === i) continue
@@ -61,6 +63,10 @@ export function readProvisionOptions(bytes: Uint8Array, from: string): Provision
   }
   if (dangerSyntheticRoot !== undefined && name !== 'demo') {
     complaints.push({ path: '/dangerSyntheticRoot', want: 'nothing, as the options are not named demo', got: 'a root' })
+  }
+  if (dangerSyntheticRoot === undefined && lifetimeSeconds < leastLifetimeSeconds) {
+    const want = `at least ${leastLifetimeSeconds}, as evidence is not synthetic`
+    complaints.push({ path: '/lifetimeSeconds', want, got: show(lifetimeSeconds) })
   }
   const { source, ...place } = document.key
   if (place.dangerPlainFile && (source !== 'sealed' || dangerSyntheticRoot === undefined)) {
@@ -79,7 +85,7 @@ export function readProvisionOptions(bytes: Uint8Array, from: string): Provision
     name,
     trustDomain: document.trustDomain,
     operators,
-    lifetimeMs: document.lifetimeSeconds * 1000,
+    lifetimeMs: lifetimeSeconds * 1000,
     peers: new Map(Object.entries(peers).map(([key, peer]) => [key, freeze(peersOf(peer))])),
     key: source === 'sealed' ? place : undefined,
     root,

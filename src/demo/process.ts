@@ -1,23 +1,32 @@
 // The proxy of the demo: the very command that a pod runs, as a process of its own, with the environment that Knative's
 // controller would give it.
 
-import { spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
-import { Fault } from '../base/errors.ts'
-import type { DemoPorts } from './ports.ts'
+import { type Child, postern, startChild } from './child.ts'
 import { probe } from './visitor.ts'
 
 export interface ProxyProcess {
+  readonly child: Child
   /** Resolves when the kubelet would call the pod ready. @throws Fault 'internal' with what the proxy said */
   ready(): Promise<void>
-  /** The rules of each refusal that the proxy has logged. */
+  /** The rules of each refusal of a container that the proxy has logged. */
   readonly refusals: () => readonly string[][]
   stop(): Promise<void>
 }
 
-const readyMs = 20_000
+export const proxyPorts = ['serving', 'tls', 'admin', 'autoscaler', 'metrics', 'user'] as const
 
-function environment(ports: DemoPorts, concurrency: number): Record<string, string> {
+export type ProxyPorts = Readonly<Record<(typeof proxyPorts)[number], number>>
+
+export interface ProxySettings {
+  /** Name or file. */
+  readonly policy: string
+  /** Requests at once; 0: no limit. */
+  readonly concurrency: number
+}
+
+const termHeard = 'Received TERM signal'
+
+function environment(ports: ProxyPorts, concurrency: number): Record<string, string> {
   return {
     PATH: process.env['PATH'] ?? '',
     CONTAINER_CONCURRENCY: String(concurrency),
@@ -41,52 +50,31 @@ function environment(ports: DemoPorts, concurrency: number): Record<string, stri
   }
 }
 
-export function startProxyProcess(ports: DemoPorts, concurrency: number): ProxyProcess {
-  const main = fileURLToPath(new URL('../postern.js', import.meta.url))
-  const child = spawn(process.execPath, [main, 'proxy', '--policy', 'demo'], {
-    env: environment(ports, concurrency),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const refusals: string[][] = []
-  let said = ''
-  let unfinished = ''
-  child.stderr.on('data', text => {
-    said += text
-  })
-  child.stdout.on('data', text => {
-    const lines = (unfinished + text).split('\n')
-    unfinished = lines.pop() ?? ''
-    for (const line of lines) {
-      const refusal = refusalOf(line)
-      if (refusal) refusals.push(refusal)
-    }
-  })
-  const exited = new Promise<void>(resolve => child.on('exit', () => resolve()))
+export function startProxyProcess(ports: ProxyPorts, { policy, concurrency }: ProxySettings): ProxyProcess {
+  const child = startChild('proxy', [postern, 'proxy', '--policy', policy], environment(ports, concurrency))
   return {
-    refusals: () => refusals,
+    child,
+    refusals: () => child.lines.flatMap(line => refusalOf(line) ?? []),
     async ready() {
-      for (const until = Date.now() + readyMs; Date.now() < until; ) {
-        if (child.exitCode !== null) break
-        const answer = await probe(ports.serving)
-        if (answer.status === 200) return
-        await new Promise(resolve => setTimeout(resolve, 50))
-      }
-      throw new Fault('internal', `the proxy did not become ready: ${said.trim() || 'it said nothing'}`)
+      await child.until('become ready', async () => (await probe(ports.serving)).status === 200 || undefined)
     },
     async stop() {
       // The first TERM would drain for half a minute; the second one says that nobody waits for it.
-      child.kill('SIGTERM')
-      setTimeout(() => child.kill('SIGTERM'), 100)
-      await exited
+      child.signal('SIGTERM')
+      const heard = child.until('hear TERM', () => child.lines.find(line => line.includes(termHeard)))
+      await Promise.race([child.exit, heard.catch(() => {})])
+      child.signal('SIGTERM')
+      await child.exit
     },
   }
 }
 
-function refusalOf(line: string): string[] | undefined {
+/** In a list, so that it can be looked for among lines. */
+function refusalOf(line: string): [string[]] | undefined {
   try {
     const { code, reasons } = JSON.parse(line)
     return code === 'upstream-untrusted' && Array.isArray(reasons)
-      ? reasons.map((reason: { rule: string }) => reason.rule)
+      ? [reasons.map((reason: { rule: string }) => reason.rule)]
       : undefined
   } catch {
     return undefined

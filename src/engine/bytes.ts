@@ -55,11 +55,13 @@ export function makeBytesEngine(gate: Gate, options: EngineOptions, sockets: Soc
   return {
     name: handles ? 'bytes over handles' : 'bytes over streams',
     accept(socket: Socket, from: Peer) {
-      clients.add(new Client(ear => makeWire(socket, ear), from, shared, gone))
+      const client = new Client(ear => makeWire(socket, ear), from, shared, gone)
+      clients.add(client)
+      return () => client.retire()
     },
     drain() {
       shared.draining = true
-      for (const client of clients) if (client.idle) client.close()
+      for (const client of clients) client.retire()
     },
     drained: () => waiting.drained(),
     async closed() {

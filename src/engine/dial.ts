@@ -10,6 +10,7 @@ import { connect, isIP, type OnReadOpts, type Socket } from 'node:net'
 import { type SecureContext, TLSSocket, connect as tlsConnect } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
 import { describe, Fault, systemCode } from '../base/errors.ts'
+import { peerChain } from '../base/peer-chain.ts'
 import type { Verdict } from '../gate/contract.ts'
 import { Answered, askChallenge, type Challenge, FirstReads } from './challenge.ts'
 
@@ -30,7 +31,12 @@ export interface DialHow {
   readonly intake?: OnReadOpts
   /** What is offered on a TLS leg, the best first; absent: `http/1.1`. */
   readonly offer?: readonly Protocol[]
+  /** Asks a challenge where HTTP/2 was chosen; absent: where there is one, HTTP/1.1 alone is offered. */
+  readonly askHttp2?: AskHttp2
 }
+
+/** Asks on a fresh connection, which speaks HTTP/2 from then on, and tells once: the answer's body, or what came instead. */
+export type AskHttp2 = (socket: Socket, challenge: Challenge, done: (answer: Uint8Array | string) => void) => void
 
 export interface Dialer {
   /** True where the leg is TLS and its peer judged. */
@@ -108,9 +114,6 @@ const answerMs = 5_000
 
 const keepAliveMs = 5_000
 
-/** Longer chains than this serve nobody but an attacker. */
-const maxChain = 8
-
 const plaintextVerdict: Verdict = {
   leafSha256: '',
   policyDigest: '',
@@ -160,6 +163,7 @@ class Attempt {
   readonly #done: (outcome: Link | Fault) => void
   readonly #intake: OnReadOpts | undefined
   readonly #offer: readonly Protocol[]
+  readonly #askHttp2: AskHttp2 | undefined
   readonly #socket: Socket
   readonly #stopTimer: () => void
   readonly #onError = (error: Error): void => this.#broke(error)
@@ -178,8 +182,10 @@ class Attempt {
     this.#answered = answered
     this.#done = done
     this.#intake = how.intake
-    // A challenge is asked in HTTP/1.1, on the connection that carries requests behind it.
-    this.#offer = options.judge?.challenge ? ['http/1.1'] : (how.offer ?? ['http/1.1'])
+    this.#askHttp2 = how.askHttp2
+    // A challenge is asked in what the requests behind it are, so nothing is offered that it cannot be asked in.
+    const askable = !options.judge?.challenge || how.askHttp2 !== undefined
+    this.#offer = (askable ? how.offer : undefined) ?? ['http/1.1']
     this.#firstReads = how.intake && options.judge?.challenge && new FirstReads(how.intake)
     const { host, port, judge, clock } = options
     this.#socket = judge ? this.#openTls(host, port, judge) : this.#openPlain(host, port)
@@ -270,7 +276,9 @@ class Attempt {
       this.#handOver(socket, verdict)
       return
     }
-    if (this.#firstReads?.early || socket.readableLength > 0) {
+    const askHttp2 = socket.alpnProtocol === 'h2' ? this.#askHttp2 : undefined
+    // A server of HTTP/2 may begin (RFC 9113 §3.4).
+    if (!askHttp2 && (this.#firstReads?.early || socket.readableLength > 0)) {
       this.#unanswered('bytes before it was asked')
       return
     }
@@ -283,11 +291,13 @@ class Attempt {
     const { host, port, clock } = this.#options
     this.#asked = true
     this.#stopAnswerTimer = clock.after(answerMs, () => this.#unanswered(`none within ${answerMs / 1000} s`))
-    askChallenge(socket, this.#firstReads, challenge, `${host}:${port}`, answer => {
+    const answered = (answer: Uint8Array | string): void => {
       if (this.#settled) return
       if (typeof answer === 'string') this.#unanswered(answer)
       else void found(() => challenge.judge(answer)).then(finding => this.#weigh(finding, verdict))
-    })
+    }
+    if (askHttp2) askHttp2(socket, challenge, answered)
+    else askChallenge(socket, this.#firstReads, challenge, `${host}:${port}`, answered)
   }
 
   /** What the certificate's verdict comes to with the answer's. */
@@ -327,6 +337,8 @@ class Attempt {
       this.#settle(new Fault('upstream-reset', `dial tcp ${host}:${port}: connection reset by peer`))
     } else if (code === 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL') {
       this.#settle(new Fault('upstream-malformed', `the container speaks none of ${this.#offer.join(', ')} (ALPN)`))
+    } else if (this.#asked) {
+      this.#unanswered(code ?? 'a broken connection')
     } else if (this.#socket instanceof TLSSocket && !this.#socket.connecting) {
       this.#refuse([{ rule: 'handshake', want: 'TLS 1.3 with a certificate', got: code ?? 'a failed handshake' }])
     } else {
@@ -367,18 +379,3 @@ async function found(judgement: () => Promise<Finding>): Promise<Finding> {
 
 const noJudgement = (error: unknown) =>
   ({ accepted: false, reasons: [{ rule: 'internal', want: 'a judgement', got: describe(error) }] }) as const
-
-/**
- * The chain that the peer sent, leaf first. Node hands out a client's view of it once: later calls return nothing, so
- * it is read here and nowhere else.
- */
-export function peerChain(socket: TLSSocket): [Uint8Array, ...Uint8Array[]] | undefined {
-  const leaf = socket.getPeerCertificate(true)
-  if (!leaf?.raw) return undefined
-  const chain: [Uint8Array, ...Uint8Array[]] = [new Uint8Array(leaf.raw)]
-  for (let at = leaf, next = leaf.issuerCertificate; next?.raw && next !== at; at = next, next = at.issuerCertificate) {
-    chain.push(new Uint8Array(next.raw))
-    if (chain.length > maxChain) return undefined
-  }
-  return chain
-}

@@ -11,8 +11,11 @@ import type { Dialer, DialHow, Link } from './dial.ts'
 export interface Engine {
   /** For the log: which engine, over what. */
   readonly name: string
-  /** Takes over a connection whose TLS, if any, has been ended. */
-  accept(socket: Socket, from: Peer): void
+  /**
+   * Takes over a connection whose TLS, if any, has been ended.
+   * @returns lets it end as drain() lets all of them: at once where it is idle, else with the response that is under way
+   */
+  accept(socket: Socket, from: Peer): () => void
   /** From now on every response closes its connection, and idle connections are closed at once. */
   drain(): void
   /** Resolves when no request is left; tunnels may be. */
@@ -76,8 +79,8 @@ export type Bridged = Link | { readonly verdict: Verdict; readonly wire: (ear: E
 /** As Dialer.dial. */
 export type Bridge = (done: (outcome: Bridged | Fault) => void, how: DialHow) => () => void
 
-/** @param early what has come already, from the connection's first byte of HTTP/2 on */
-export type HandOver = (socket: Socket, from: Peer, early: Buffer) => void
+/** As Engine.accept. @param early what has come already, from the connection's first byte of HTTP/2 on */
+export type HandOver = (socket: Socket, from: Peer, early: Buffer) => () => void
 
 /** Limits of the Go proxy that all engines share (contract: net/http Server and Transport). */
 export const limits = {

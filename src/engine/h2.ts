@@ -61,10 +61,11 @@ export function makeHttp2Engine(gate: Gate, options: EngineOptions): Http2Engine
         else done({ verdict: outcome.verdict, wire: ear => new BridgeWire(outcome, ear) })
       }, how),
     accept(socket: Socket, from: Peer) {
-      if (socket.destroyed) return
+      if (socket.destroyed) return () => {}
       const connection = new Connection(socket, from, shared, gone)
       connections.add(connection)
       if (draining) connection.leave()
+      return () => connection.leave()
     },
     drain() {
       draining = true

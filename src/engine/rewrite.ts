@@ -20,8 +20,8 @@ const hopByHop: ReadonlySet<string> = new Set([
   'upgrade',
 ])
 
-/** Written by the activator for us; the container never saw them. */
-const pruned: ReadonlySet<string> = new Set([header.servingNamespace, header.servingRevision])
+/** Written for us by whoever routes; the container never sees them. Of K-Original-Host the gate has looked at the first. */
+const pruned: ReadonlySet<string> = new Set([header.servingNamespace, header.servingRevision, header.originalHost])
 
 export interface RequestRules {
   /** IP address of the peer, appended to X-Forwarded-For. */
@@ -86,7 +86,6 @@ export function requestFields(received: readonly string[], rules: RequestRules):
       continue
     }
     if (hopByHop.has(lower) || named.has(lower) || pruned.has(lower)) continue
-    if (lower === header.originalHost && originalHost !== '') continue
     if (lower === 'user-agent' && value === '') continue
     if (lower === 'forwarded' && forwarded !== undefined) continue
     if (lower === 'x-forwarded-for') forwardedFor.push(value)

@@ -194,8 +194,9 @@ export function makeUndiciEngine(gate: Gate, options: EngineOptions): Engine {
     lanes.sweep(options.clock.monotonic())
   })
 
-  function accept(socket: Socket, from: Peer): void {
-    const context = { gate, lanes, options, strip, from, draining: () => draining }
+  function accept(socket: Socket, from: Peer): () => void {
+    let retired = false
+    const context = { gate, lanes, options, strip, from, draining: () => draining || retired }
     const connection = new Connection(socket, context, waiting.changed)
     connections.set(socket, connection)
     socket.on('close', () => {
@@ -205,6 +206,10 @@ export function makeUndiciEngine(gate: Gate, options: EngineOptions): Engine {
     server.emit('connection', socket)
     // After Node's own listener, which starts to read.
     socket.on('resume', () => connection.resumed())
+    return () => {
+      retired = true
+      if (connection.idle) socket.destroySoon()
+    }
   }
 
   return {

@@ -26,18 +26,24 @@ export function bothVersions(makeHttp1: MakeEngine, load: Load = loadHttp2): Mak
       return made
     }
 
-    function accept(socket: Socket, from: Peer): void {
+    function accept(socket: Socket, from: Peer): () => void {
       // A socket that breaks before anybody has taken it must not end the process.
       socket.on('error', () => {})
-      if (made) {
-        made.accept(socket, from)
-        return
+      if (made) return made.accept(socket, from)
+      let retired = false
+      let retire = (): void => {
+        retired = true
       }
       http2 ??= make()
       http2.then(
-        engine => (socket.destroyed || asked === 'destroy' ? socket.destroy() : engine.accept(socket, from)),
+        engine => {
+          if (socket.destroyed || asked === 'destroy') return void socket.destroy()
+          retire = engine.accept(socket, from)
+          if (retired) retire()
+        },
         () => socket.destroy(),
       )
+      return () => retire()
     }
 
     /** Where the container may speak HTTP/2 whatever the client speaks. */
@@ -64,7 +70,7 @@ export function bothVersions(makeHttp1: MakeEngine, load: Load = loadHttp2): Mak
       handOver(socket, from, early) {
         socket.pause()
         socket.unshift(early)
-        accept(socket, from)
+        return accept(socket, from)
       },
     })
     const all = (): Engine[] => (made ? [http1, made] : [http1])
@@ -73,8 +79,7 @@ export function bothVersions(makeHttp1: MakeEngine, load: Load = loadHttp2): Mak
       name: http1.name,
       accept(socket, from) {
         const secure = 'alpnProtocol' in socket && socket.alpnProtocol === 'h2'
-        if (secure) accept(socket, from)
-        else http1.accept(socket, from)
+        return secure ? accept(socket, from) : http1.accept(socket, from)
       },
       drain() {
         asked = 'drain'

@@ -10,13 +10,15 @@ import { openQuoteSource, realTeePresent } from '../attest/source.ts'
 import { toHex } from '../base/bytes.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { describe, Fault } from '../base/errors.ts'
+import { floorClock } from '../base/floor.ts'
 import { type Credential, type Standing, withKeyPem } from '../identity/credential.ts'
 import { Keeper, type KeeperEvent } from '../identity/keeper.ts'
-import { selfSignedSource } from '../identity/sources/self-signed.ts'
 import { Answerer } from './answerer.ts'
 import { answersChallenges } from './challenges.ts'
-import { type Door, intelAnchor, makeDoor } from './clients.ts'
-import { type AttestOptions, type FunctionEvent, readOptions, type Settings } from './options.ts'
+import { type Door, makeDoor } from './clients.ts'
+import { type Anchor, evidenceJudge, intelAnchor } from './judge.ts'
+import { type AttestOptions, type FunctionEvent, readOptions } from './options.ts'
+import { openSource } from './source.ts'
 
 /** A server's options: no key and no certificate, so that a server without protect() can serve nobody. */
 export interface ServerTls {
@@ -51,7 +53,7 @@ export interface Attestation {
   close(): Promise<void>
 }
 
-/** The first quote may have to wait for the platform. */
+/** The first quote may have to wait for the platform, and the attesting CA for an operator. */
 const firstMs = 60_000
 const handshakeMs = 10_000
 const keepAliveMs = 120_000
@@ -72,7 +74,8 @@ export interface Surroundings {
 /**
  * Opens the enclave's evidence and makes the first certificate.
  * @throws Fault 'policy-invalid' for options that do not fit, and for synthetic evidence beside a real TEE;
- *   'tee-unavailable' where there is no evidence to be had
+ *   'tee-unavailable' where there is no evidence to be had; 'issuer-unavailable', 'issuer-untrusted', 'issuer-refused',
+ *   'issuer-malformed' where the attesting CA was named and gives no certificate within a minute
  */
 export function attest(options: AttestOptions): Promise<Attestation> {
   return attestIn({}, options)
@@ -80,38 +83,46 @@ export function attest(options: AttestOptions): Promise<Attestation> {
 
 /** The same in other surroundings. */
 export async function attestIn(surroundings: Surroundings, options: AttestOptions): Promise<Attestation> {
-  const { clock = systemClock, attestationFolder } = surroundings
-  const source = openSource(options, attestationFolder)
-  const mrenclave = toHex(source.mrenclave)
+  const clock = floorClock(surroundings.clock ?? systemClock, 0)
+  const quotes = openQuotes(options, surroundings.attestationFolder)
+  const mrenclave = toHex(quotes.mrenclave)
   const settings = readOptions(options, mrenclave)
   const report = options.report ?? warn
   const claims = { role: 'workload', policyDigest: settings.policyDigest, service: settings.service } as const
+  const anchorOf = anchors(options, report)
+  const { certificates, issuedBy } = openSource({ settings, quotes, clock, anchorOf })
   const keeper = new Keeper({
-    source: selfSignedSource({
-      source,
-      ...claims,
-      dnsNames: options.dnsNames ?? [],
-      lifetimeMs: settings.lifetimeMs,
-      clock,
-    }),
+    source: certificates,
     clock,
     report: event => report({ event: event.event, reason: textOf(event) }),
   })
   keeper.start()
+  // Timers of the clock hold no process, and between two tries there is nothing else yet that would.
+  const hold = setInterval(() => {}, firstMs)
   try {
     await keeper.ready(firstMs)
   } catch (error) {
     await keeper.stop()
     throw error
+  } finally {
+    clearInterval(hold)
   }
   const own = new OwnLeaves(keeper, clock)
-  const answerer = new Answerer({ source, claims, clock, perSecond: settings.quotesPerSecond })
+  const answerer = new Answerer({ source: quotes, claims, clock, perSecond: settings.quotesPerSecond })
   const answers = answersChallenges({
     answerer,
     spkiOf: leaf => own.spkiOf(leaf),
     failed: reason => report({ event: 'challenge-failed', reason }),
   })
-  const door = openDoor(settings, options, clock, report)
+  const { clients, issuer } = settings
+  const door =
+    clients &&
+    makeDoor({
+      evidence: evidenceJudge(clients.rule, anchorOf(clients.directories), clock),
+      issued: issuedBy && issuer && { by: issuedBy, service: issuer.service },
+      clock,
+      report,
+    })
   return {
     tls: {
       requestCert: door !== undefined,
@@ -122,13 +133,13 @@ export async function attestIn(surroundings: Surroundings, options: AttestOption
     },
     policyDigest: toHex(settings.policyDigest),
     mrenclave,
-    synthetic: source.synthetic,
+    synthetic: quotes.synthetic,
     protect(server) {
       if (!(server instanceof Server)) throw new Fault('usage', 'protect: want a server of node:https, http2 or tls')
       show(server, keeper.standing)
       keeper.onChange(standing => show(server, standing))
-      intercept(server, 'secureConnection', socket => door !== undefined && !door.letsIn(socket as TLSSocket))
-      intercept(server, 'request', (request, response) =>
+      if (door) intercept(server, 'secureConnection', (pass, socket) => admit(door, socket as TLSSocket, pass))
+      intercept(server, 'request', (_, request, response) =>
         answers(request as Parameters<typeof answers>[0], response as Parameters<typeof answers>[1]),
       )
       return server
@@ -140,7 +151,7 @@ export async function attestIn(surroundings: Surroundings, options: AttestOption
   }
 }
 
-function openSource({ dangerSynthetic }: AttestOptions, folder: string | undefined): QuoteSource {
+function openQuotes({ dangerSynthetic }: AttestOptions, folder: string | undefined): QuoteSource {
   if (dangerSynthetic) {
     if (realTeePresent(folder)) {
       throw new Fault('policy-invalid', 'attest: dangerSynthetic beside a real TEE; leave it out')
@@ -163,18 +174,13 @@ function openSource({ dangerSynthetic }: AttestOptions, folder: string | undefin
   }
 }
 
-/** Undefined where anyone may call. */
-function openDoor(
-  { clients }: Settings,
+/** What evidence of others is judged against, for the directories that hold its collateral. */
+function anchors(
   { dangerSynthetic }: AttestOptions,
-  clock: Clock,
   report: (event: FunctionEvent) => void,
-): Door | undefined {
-  if (!clients) return undefined
-  const anchor = dangerSynthetic
-    ? { root: dangerSynthetic.root, collateral: undefined }
-    : intelAnchor(clients.directories, report)
-  return makeDoor({ rule: clients.rule, anchor, clock, report })
+): (directories: readonly string[]) => Anchor {
+  if (dangerSynthetic) return () => ({ root: dangerSynthetic.root, collateral: undefined })
+  return directories => intelAnchor(directories, report)
 }
 
 /** Where it has nothing to show it gets nothing, and handshakes fail. */
@@ -183,11 +189,23 @@ function show(server: Server, standing: Standing): void {
   else server.setSecureContext(context)
 }
 
-/** Events that `taken` takes reach no listener, whoever added it, before or after. */
-function intercept(server: Server, name: string, taken: (...about: unknown[]) => boolean): void {
+/** Events that `taken` takes reach no listener, whoever added it, before or after; or later, when it passes them on. */
+function intercept(server: Server, name: string, taken: (pass: () => void, ...about: unknown[]) => boolean): void {
   const emit = server.emit.bind(server) as (event: string | symbol, ...about: unknown[]) => boolean
   server.emit = ((event: string | symbol, ...about: unknown[]) =>
-    event === name && taken(...about) ? true : emit(event, ...about)) as Server['emit']
+    event === name && taken(() => emit(event, ...about), ...about) ? true : emit(event, ...about)) as Server['emit']
+}
+
+/** Nothing is read before the verdict; what has come by then, the server finds in the socket. */
+function admit(door: Door, socket: TLSSocket, pass: () => void): true {
+  const ignore = (): void => {}
+  socket.on('error', ignore)
+  void door.letsIn(socket).then(may => {
+    if (!may) return
+    socket.off('error', ignore)
+    pass()
+  })
+  return true
 }
 
 /** The certificates that we have made and that have not ended, each with its key. */

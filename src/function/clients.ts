@@ -1,31 +1,20 @@
 // May this client send requests? Its certificate is judged as the container's is judged by the proxy, the other way
-// round: genuine evidence, of an enclave that was named, in the role of a proxy.
+// round: genuine evidence, of an enclave that was named, in the role of a proxy; and where the attesting CA has issued our own
+// certificate, in one of the same CA, for a proxy of our service, on our machine.
 
 import type { TLSSocket } from 'node:tls'
-import { type CollateralSource, directorySource } from '../attest/directory.ts'
-import type { PeerJudgement, Reason } from '../attest/evidence.ts'
-import { judgePeer, reasonOf, type Trust } from '../attest/peer.ts'
-import type { PeerRule } from '../attest/policy.ts'
-import { intelRoot } from '../attest/root.ts'
-import { Verdicts } from '../attest/verdicts.ts'
+import type { Reason } from '../attest/evidence.ts'
 import type { Clock } from '../base/clock.ts'
+import { describe } from '../base/errors.ts'
+import { type Chain, peerChain } from '../base/peer-chain.ts'
+import type { IssuedBy } from '../identity/issued-by.ts'
+import { type Admission, type EvidenceJudge, textOf } from './judge.ts'
 import type { FunctionEvent } from './options.ts'
 
-/** `until`: milliseconds since the epoch. */
-type Admission =
-  | { readonly accepted: true; readonly until: number }
-  | { readonly accepted: false; readonly reasons: readonly Reason[] }
-
-/** What clients' evidence is judged against; without collateral, that of the synthetic PKI, which has none. */
-export interface Anchor {
-  /** DER. */
-  readonly root: Uint8Array
-  readonly collateral: CollateralSource | undefined
-}
-
 export interface DoorOptions {
-  readonly rule: PeerRule
-  readonly anchor: Anchor
+  readonly evidence: EvidenceJudge
+  /** The CA, and the SPIFFE ID of our service; undefined where evidence is enough. */
+  readonly issued: { readonly by: IssuedBy; readonly service: string } | undefined
   readonly clock: Clock
   readonly report: (event: FunctionEvent) => void
 }
@@ -33,41 +22,54 @@ export interface DoorOptions {
 export interface Door {
   /**
    * Lets a connection in, once its handshake is over, for as long as its verdict holds; whoever may not is gone before
-   * anything of his is read. Never throws.
+   * anything of his is read. Never rejects.
    */
-  letsIn(socket: TLSSocket): boolean
+  letsIn(socket: TLSSocket): Promise<boolean>
   /** Looks after nobody any more. */
   close(): void
 }
 
 /** A client that is in. */
 interface Guest {
-  readonly leaf: Uint8Array
+  readonly chain: Chain
   until: number
-  collateralGeneration: number
+  generation: number
 }
 
 const lookEveryMs = 5_000
 /** For a client whose verdict is over: as long as the proxy gives to a tunnel. */
 const graceMs = 60_000
 
-export function makeDoor(options: DoorOptions): Door {
-  const { clock, report } = options
-  const { judge, generation } = makeJudge(options)
+export function makeDoor({ evidence, issued, clock, report }: DoorOptions): Door {
   const guests = new Map<TLSSocket, Guest>()
+  const generation = (): number => evidence.generation() + (issued?.by.generation ?? 0)
+
+  /** Both locks. */
+  async function judge(chain: Chain): Promise<Admission> {
+    const genuine = evidence.judge(chain[0])
+    if (!genuine.accepted || !issued) return genuine
+    const { service } = issued
+    const whose = { service, role: 'proxy', usage: 'clientAuth', fresh: true, samePlatform: true } as const
+    try {
+      const vouched = await issued.by.judge(chain, whose, clock.now())
+      return vouched.accepted ? { accepted: true, until: Math.min(genuine.until, vouched.until) } : vouched
+    } catch (error) {
+      return { accepted: false, reasons: [{ rule: 'internal', want: 'a judgement', got: describe(error) }] }
+    }
+  }
 
   function refuse(socket: TLSSocket, reasons: readonly Reason[]): false {
-    const reason = reasons.map(({ rule, want, got }) => `${rule}: want ${want}, got ${got}`).join('; ')
-    report({ event: 'client-refused', reason })
+    report({ event: 'client-refused', reason: textOf(reasons) })
     socket.destroy()
     return false
   }
 
-  /** Other collateral is another verdict: who has been revoked leaves at once. */
-  function look(socket: TLSSocket, guest: Guest): void {
-    if (guest.collateralGeneration !== generation()) {
-      guest.collateralGeneration = generation()
-      const admission = judge(guest.leaf)
+  /** Other collateral, or another bundle, is another verdict: who has been revoked leaves at once. */
+  async function look(socket: TLSSocket, guest: Guest): Promise<void> {
+    const now = generation()
+    if (guest.generation !== now) {
+      guest.generation = now
+      const admission = await judge(guest.chain)
       if (!admission.accepted) refuse(socket, admission.reasons)
       else guest.until = admission.until
     }
@@ -75,15 +77,21 @@ export function makeDoor(options: DoorOptions): Door {
   }
 
   const stop = clock.every(lookEveryMs, () => {
-    for (const [socket, guest] of guests) look(socket, guest)
+    for (const [socket, guest] of guests) void look(socket, guest)
   })
   return {
-    letsIn(socket) {
-      const leaf = leafOf(socket)
-      const collateralGeneration = generation()
-      const admission = judge(leaf)
+    async letsIn(socket) {
+      const chain = chainOf(socket)
+      if (!chain) {
+        const want = 'TLS 1.3 with a certificate, shown on this connection'
+        return refuse(socket, [{ rule: 'certificate', want, got: 'none' }])
+      }
+      const guest = { chain, until: 0, generation: generation() }
+      const admission = await judge(chain)
       if (!admission.accepted) return refuse(socket, admission.reasons)
-      guests.set(socket, { leaf: leaf ?? new Uint8Array(), until: admission.until, collateralGeneration })
+      if (socket.destroyed) return false
+      guest.until = admission.until
+      guests.set(socket, guest)
       socket.once('close', () => guests.delete(socket))
       return true
     },
@@ -91,45 +99,9 @@ export function makeDoor(options: DoorOptions): Door {
   }
 }
 
-/** The certificate that was shown, and whose key was proved, on this connection. */
-function leafOf(socket: TLSSocket): Uint8Array | undefined {
+/** The certificates that were shown, and whose key was proved, on this connection. */
+function chainOf(socket: TLSSocket): Chain | undefined {
   // A session that was resumed shows the certificate of an earlier connection, and proves nothing about its key.
   if (socket.getProtocol() !== 'TLSv1.3' || socket.isSessionReused()) return undefined
-  const { raw } = socket.getPeerCertificate()
-  return raw && new Uint8Array(raw)
-}
-
-function makeJudge({ rule, anchor: { root, collateral }, clock }: DoorOptions) {
-  const verdicts = new Verdicts<PeerJudgement>()
-  const generation = (): number => collateral?.generation(clock.now()) ?? 0
-  generation() // looked at now, so that what is wrong is told at the start
-
-  function judge(leaf: Uint8Array | undefined): Admission {
-    if (!leaf) {
-      const reason = { rule: 'certificate', want: 'TLS 1.3 with a certificate, shown on this connection', got: 'none' }
-      return { accepted: false, reasons: [reason] }
-    }
-    const at = clock.now()
-    try {
-      const trust: Trust = { root, collateral: collateral ? collateral.collateral(at) : { kind: 'synthetic' } }
-      // There is one policy for the life of the process.
-      const key = { leaf, policyDigest: '', collateralGeneration: generation() }
-      return verdicts.find(key, at, () => judgePeer(leaf, rule, trust, at))
-    } catch (error) {
-      return { accepted: false, reasons: [reasonOf(error)] }
-    }
-  }
-  return { judge, generation }
-}
-
-/** Intel's, with the collateral of these directories. */
-export function intelAnchor(directories: readonly string[], report: (event: FunctionEvent) => void): Anchor {
-  const root = intelRoot()
-  const collateral = directorySource(directories, root, {
-    report({ generation, complaint }) {
-      if (complaint === undefined) report({ event: 'collateral-in-force', reason: `generation ${generation}` })
-      else report({ event: 'collateral-failed', reason: complaint })
-    },
-  })
-  return { root, collateral }
+  return peerChain(socket)
 }

@@ -2,4 +2,13 @@
 // meaning within a major version.
 
 export { type Attestation, attest, type ServerTls } from './attest.ts'
-export type { AttestOptions, ClientEnclave, Clients, FunctionEvent, Synthetic } from './options.ts'
+export {
+  type AttestOptions,
+  type ClientEnclave,
+  type Clients,
+  type FunctionEvent,
+  type Peers,
+  type Provision,
+  policyDigestOf,
+  type Synthetic,
+} from './options.ts'

@@ -10,12 +10,14 @@ import { toHex } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { describe, Fault } from '../base/errors.ts'
 import { type TimeToken, timeLabel, writeTime } from '../identity/issuance.ts'
+import { syntheticMark } from '../identity/sources/self-signed.ts'
 import {
   certificateRequest,
   generateKey,
   issue,
   type KeyPair,
   revocationList,
+  type Subject,
   selfSignedAuthority,
 } from '../identity/x509.ts'
 import type { IssuerChain } from './chain.ts'
@@ -31,6 +33,8 @@ export interface AuthorityOptions {
   readonly root?: Uint8Array | undefined
   /** Sealed; undefined: the key ends with the process. */
   readonly keyFile?: string | undefined
+  /** Where it is there, whatever is signed says that no hardware stands behind it. */
+  readonly dangerSyntheticRoot: Uint8Array | undefined
   readonly clock: Clock
 }
 
@@ -107,13 +111,13 @@ export class IssuingAuthority {
         type: 'pkcs8',
       })
       const key = { privateKey, publicKey: createPublicKey(privateKey) }
-      const { x509, spki, notAfter } = readCertificate(certificate)
+      const { x509, commonName, spki, notAfter } = readCertificate(certificate)
       const { subject, uris } = namesOf(options)
       if (!key.publicKey.export({ type: 'spki', format: 'der' }).equals(spki)) {
         throw unusable(keyFile, 'want a certificate of the key that is in it')
       }
-      if (x509.subject !== `CN=${subject.commonName}` || x509.subjectAltName !== `URI:${uris[0]}`) {
-        throw unusable(keyFile, `want the key of ${subject.commonName} in ${uris[0]}, got that of ${x509.subject}`)
+      if (commonName !== subject.commonName || x509.subjectAltName !== `URI:${uris[0]}`) {
+        throw unusable(keyFile, `want the key of ${subject.commonName} in ${uris[0]}, got that of ${commonName}`)
       }
       return new IssuingAuthority(options, key, { certificates: [certificate], notAfter }, platformSalt)
     } catch (error) {
@@ -165,7 +169,7 @@ export class IssuingAuthority {
       issuer: { certificate: certificates[0], key: this.#key.privateKey },
       publicKey,
       serial,
-      subject: { commonName: 'postern' },
+      subject: subjectOf('postern', this.#options),
       dnsNames: grant.dnsNames,
       uris: [grant.uri],
       usages: grant.usages,
@@ -201,7 +205,12 @@ export class IssuingAuthority {
   }
 }
 
-function namesOf({ name, trustDomain }: AuthorityOptions) {
+function namesOf(options: AuthorityOptions) {
+  const { name, trustDomain } = options
   // SPIFFE X.509-SVID §3: a signing certificate may name its trust domain.
-  return { subject: { commonName: `postern provision ${name}` }, uris: [`spiffe://${trustDomain}`] }
+  return { subject: subjectOf(`postern provision ${name}`, options), uris: [`spiffe://${trustDomain}`] }
+}
+
+function subjectOf(commonName: string, { dangerSyntheticRoot }: AuthorityOptions): Subject {
+  return { commonName, ...(dangerSyntheticRoot && { organization: syntheticMark }) }
 }

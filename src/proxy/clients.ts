@@ -6,8 +6,9 @@ import type { TLSSocket } from 'node:tls'
 import type { EvidenceFacts } from '../attest/evidence.ts'
 import type { Clock } from '../base/clock.ts'
 import { describe } from '../base/errors.ts'
+import { type Chain, peerChain } from '../base/peer-chain.ts'
 import type { ClientRule, Clients } from '../config/clients.ts'
-import { type Decide, peerChain, type Reason } from '../engine/dial.ts'
+import type { Decide, Reason } from '../engine/dial.ts'
 import type { ClientIdentity } from '../gate/contract.ts'
 import { TrustBundle } from '../identity/bundle.ts'
 import { verifyChain } from '../identity/pki.ts'
@@ -21,12 +22,16 @@ export interface ClientsOptions {
   readonly evidenceOf: (accept: string) => Decide
   /** SHA-256 of every certificate that we show, hex: whoever shows one of them is ourselves. */
   readonly ownLeafSha256s: ReadonlySet<string>
+  /** Counts changes of what evidence is judged against. */
+  readonly generation: () => number
   /** Told of each refusal. */
   readonly refused: (reasons: readonly Reason[]) => void
 }
 
-type Chain = readonly [Uint8Array, ...Uint8Array[]]
-type Outcome = ClientIdentity | { readonly reasons: readonly Reason[] }
+interface Refusal {
+  readonly reasons: readonly Reason[]
+}
+type Outcome = ClientIdentity | Refusal
 type Rule = (chain: Chain, at: number) => Promise<Outcome>
 
 export function clientJudge(options: ClientsOptions): ClientJudge {
@@ -48,23 +53,37 @@ export function clientJudge(options: ClientsOptions): ClientJudge {
     return { reasons }
   }
 
-  async function outcomeOf(socket: TLSSocket): Promise<Outcome | undefined> {
+  /** What was shown, or that nothing was and need not be. */
+  function shownBy(socket: TLSSocket): Chain | Refusal | undefined {
     if (socket.isSessionReused())
       return refuse('certificate', 'a certificate, shown on this connection', 'a resumed session')
     const chain = peerChain(socket)
-    if (chain) return judge(chain)
+    if (chain) return chain
     // A longer chain than anybody needs is not the same as none.
     const shown = socket.getPeerCertificate().raw !== undefined
     if (!shown && clients.mode === 'optional') return undefined
     return refuse('certificate', 'a certificate of a client', shown ? 'a chain that is too long' : 'none')
   }
 
+  async function again(chain: Chain): Promise<ClientIdentity | 'refused'> {
+    const outcome = await judge(chain).catch(error => refuse('internal', 'a judgement', describe(error)))
+    return 'text' in outcome ? outcome : told(outcome)
+  }
+
+  function told({ reasons }: Refusal): 'refused' {
+    refused(reasons)
+    return 'refused'
+  }
+
   return {
+    generation: options.generation,
+    again,
     async admit(socket) {
-      const outcome = await outcomeOf(socket).catch(error => refuse('internal', 'a judgement', describe(error)))
-      if (outcome === undefined || 'text' in outcome) return outcome
-      refused(outcome.reasons)
-      return 'refused'
+      const shown = shownBy(socket)
+      if (shown === undefined) return undefined
+      if ('reasons' in shown) return told(shown)
+      const identity = await again(shown)
+      return identity === 'refused' ? identity : { chain: shown, identity }
     },
   }
 }
@@ -109,6 +128,6 @@ export function identityText({ spiffeId, san, accept }: ClientRule, evidence: Ev
 
 const quoted = (text: string): string => `"${text.replaceAll(/["\\]/g, '\\$&')}"`
 
-function refuse(rule: string, want: string, got: string): { reasons: readonly Reason[] } {
+function refuse(rule: string, want: string, got: string): Refusal {
   return { reasons: [{ rule, want, got }] }
 }

@@ -6,13 +6,14 @@ import { openQuoteSource, realTeePresent, type TimedQuoteSource, timedQuoteSourc
 import type { Clock } from '../base/clock.ts'
 import { describe, Fault } from '../base/errors.ts'
 import type { StartUp } from '../base/startup.ts'
+import { authorityOf } from '../config/origin.ts'
 import type { Policy } from '../config/policy.ts'
 import type { Decide } from '../engine/dial.ts'
 import type { CertificateSource } from '../identity/credential.ts'
 import { files, filesPresent, knativeFolder } from '../identity/sources/files.ts'
 import { provisionSource } from '../identity/sources/provision.ts'
 import { selfSignedSource } from '../identity/sources/self-signed.ts'
-import { authorityOf, connectTo, type IssuerPart } from './issued.ts'
+import { connectTo, type IssuerPart } from './issued.ts'
 import { openVault } from './vault.ts'
 
 export interface IdentityOptions {
@@ -120,8 +121,7 @@ function issuedSource(
   if (!service || !identity.issuer) {
     throw new Fault('policy-invalid', `policy ${policy.name}: /service: want a service, as source is "provision"`)
   }
-  const { host, port } = identity.issuer
-  const authority = authorityOf(host, port)
+  const authority = authorityOf(identity.issuer)
   return provisionSource({
     source: tee,
     role: 'proxy',

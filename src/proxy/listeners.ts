@@ -7,8 +7,8 @@ import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
 import { Fault, systemCode } from '../base/errors.ts'
 import type { Engine } from '../engine/engine.ts'
-import type { ClientIdentity } from '../gate/contract.ts'
-import { at } from '../identity/rotate.ts'
+import type { Peer } from '../gate/contract.ts'
+import { type Guest, type GuestJudge, Guests } from './guests.ts'
 
 /** Binds the wildcard address, both families where there are two. @throws Fault 'bind-failed' with port and cause */
 export function bind(server: Server, port: number, name: string): Promise<void> {
@@ -53,15 +53,14 @@ export interface TlsRules {
 }
 
 /** `undefined`: nobody in particular, which is accepted; 'refused': the connection must end. */
-export type Admission = ClientIdentity | undefined | 'refused'
+export type Admission = Guest | undefined | 'refused'
 
-export interface ClientJudge {
+export interface ClientJudge extends GuestJudge {
   /** Judges who has ended its handshake. Never rejects. */
   admit(socket: TLSSocket): Promise<Admission>
 }
 
 const handshakeMs = 10_000
-const lastMs = 60_000
 
 /** AES-GCM first: it is the fastest with the instructions that every SGX machine has. */
 export const tls13Ciphers = 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256'
@@ -93,9 +92,11 @@ export function tlsListener(
     noDelay: true,
   })
   server.maxConnections = maxConnections
+  const door = clients && { ...clients, guests: new Guests(clients.judge, clients.clock) }
+  server.on('close', () => door?.guests.close())
   server.on('secureConnection', (socket: TLSSocket) => {
     const from = { ...peerOf(socket), secure: true }
-    if (clients) void admit(socket, clients, client => engine.accept(socket, { ...from, client }))
+    if (door) void admit(socket, door, client => engine.accept(socket, { ...from, client }))
     else engine.accept(socket, from)
   })
   const speaksPlain = keepRaw(server)
@@ -114,12 +115,14 @@ export function tlsListener(
 /** Nothing is read before the verdict; what has come by then, its engine finds in the socket. */
 async function admit(
   socket: TLSSocket,
-  { judge, clock }: { readonly judge: ClientJudge; readonly clock: Clock },
-  accept: (client: ClientIdentity | undefined) => void,
+  { judge, clock, guests }: { readonly judge: ClientJudge; readonly clock: Clock; readonly guests: Guests },
+  accept: (client: Peer['client']) => () => void,
 ): Promise<void> {
   const ignore = (): void => {}
   socket.on('error', ignore)
   const stopTimer = clock.after(handshakeMs, () => socket.destroy())
+  // Looked at first: what comes into force meanwhile makes this verdict an old one.
+  const generation = judge.generation()
   const admission = await judge.admit(socket)
   stopTimer()
   socket.off('error', ignore)
@@ -127,15 +130,9 @@ async function admit(
     socket.on('error', ignore)
     socket.destroy()
   } else if (!socket.destroyed) {
-    // Requests that begin later are refused; what is still open then, a tunnel or a long answer, has a minute.
-    if (admission) endAt(socket, clock, admission.until + lastMs)
-    accept(admission)
+    if (admission) guests.add(socket, admission, generation, accept)
+    else accept(undefined)
   }
-}
-
-function endAt(socket: TLSSocket, clock: Clock, time: number): void {
-  const cancel = at(clock, time, () => socket.destroy())
-  socket.on('close', cancel)
 }
 
 const plainOnTls = 'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n'

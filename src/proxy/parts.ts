@@ -10,6 +10,7 @@ import type { CollateralStore } from '../collateral/store.ts'
 import type { Policy } from '../config/policy.ts'
 import type { ProxyConfig } from '../config/proxy.ts'
 import { type Dialer, makeDialer, type Reason } from '../engine/dial.ts'
+import { dialUnused } from '../engine/dial-unused.ts'
 import type { Engine, MakeEngine } from '../engine/engine.ts'
 import { spellings } from '../engine/rewrite.ts'
 import { bothVersions } from '../engine/versions.ts'
@@ -26,10 +27,11 @@ import { Stats } from '../gate/stats.ts'
 import { answerProbe, notReady, ready } from '../health/probes.ts'
 import type { Dial, Means, Offer } from '../health/reach.ts'
 import { makeReadiness } from '../health/readiness.ts'
+import type { IssuedBy } from '../identity/issued-by.ts'
 import { type Metrics, makeMetrics } from '../observe/metrics.ts'
 import { openRequestLog, type RequestLog } from '../observe/request-log.ts'
 import type { Credentials } from './credentials.ts'
-import type { IssuedBy, IssuerPart } from './issued.ts'
+import type { IssuerPart } from './issued.ts'
 import { makeJudge, peerJudge, type UpstreamOptions } from './upstream.ts'
 
 export interface PartsOptions {
@@ -189,13 +191,14 @@ function makeDialers(
     metrics.peerRefused(reasons.map(reason => reason.rule))
     log.error('container refused', { code: 'upstream-untrusted', reasons })
   }
+  const authority = `${containerHost}:${config.ports.user}`
   const to = { host: containerHost, port: config.ports.user, clock, judge, refused }
   const container = makeDialer(to)
   const probing = makeDialer({ ...to, freshForMs: probeFreshMs })
   const probe = judge
     ? (_host: string, _port: number, offer: Offer): Dial =>
         done =>
-          probing.dial(done, { offer })
+          dialUnused(probing, offer, authority, done)
     : (host: string, port: number): Dial => makeDialer({ host, port, clock, judge: undefined, refused }).dial
   return { container, probe }
 }

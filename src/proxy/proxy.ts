@@ -13,6 +13,7 @@ import type { Decide, Reason } from '../engine/dial.ts'
 import { waitingPerWorking } from '../gate/limiter.ts'
 import { windowMs } from '../gate/stats.ts'
 import type { CertificateSource } from '../identity/credential.ts'
+import { IssuedBy } from '../identity/issued-by.ts'
 import { Keeper, type KeeperEvent } from '../identity/keeper.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { autoscalerServer, drainServer, metricsServer } from './admin.ts'
@@ -20,7 +21,6 @@ import { clientJudge } from './clients.ts'
 import { openCollateral, tellCollateral } from './collateral.ts'
 import { Credentials } from './credentials.ts'
 import { chooseSource, openTee } from './identity.ts'
-import { IssuedBy } from './issued.ts'
 import { bind, type ClientJudge, plainListener, type TlsListener, tlsListener } from './listeners.ts'
 import { openLog } from './log.ts'
 import { issuerPart, judging, makeParts, type Parts, type PartsOptions, type Standing } from './parts.ts'
@@ -186,7 +186,7 @@ async function openSidePorts(
 function judgeOfClients(
   { policy, clock }: Started,
   { metrics }: Parts,
-  { credentials }: Standing,
+  { credentials, collateral }: Standing,
   evidenceOf: (accept: string) => Decide,
   log: Log,
 ): ClientJudge | undefined {
@@ -201,7 +201,8 @@ function judgeOfClients(
     told = clock.monotonic()
     log.warn('client refused', { code: 'client-untrusted', reasons })
   }
-  return clientJudge({ clients, clock, evidenceOf, ownLeafSha256s, refused })
+  const generation = (): number => collateral?.generation ?? 0
+  return clientJudge({ clients, clock, evidenceOf, ownLeafSha256s, generation, refused })
 }
 
 interface ServingPorts {

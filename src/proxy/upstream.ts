@@ -25,9 +25,9 @@ import type { Policy } from '../config/policy.ts'
 import type { Decide, Finding, Judge } from '../engine/dial.ts'
 import { TrustBundle } from '../identity/bundle.ts'
 import { type Credential, chainPem, withKeyPem } from '../identity/credential.ts'
+import type { IssuedBy, Whose } from '../identity/issued-by.ts'
 import { verifyChain } from '../identity/pki.ts'
 import { trustIn } from './collateral.ts'
-import type { IssuedBy } from './issued.ts'
 import { tls13Ciphers } from './listeners.ts'
 
 export interface UpstreamOptions {
@@ -53,6 +53,9 @@ export interface UpstreamOptions {
 }
 
 type TrustFor = ReturnType<typeof trustIn>
+const lastRequestsMs = 30_000
+
+type Attested = Extract<Policy['upstream'], { readonly mode: 'attested' }>
 
 /** The judge for a policy, or undefined where it says `plaintext`. */
 export function makeJudge(options: UpstreamOptions): Judge | undefined {
@@ -64,13 +67,14 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
   const bundle =
     upstream.mode === 'ca' ? (options.bundle ?? new TrustBundle(clock, upstream.bundle.map(pemToDer))) : undefined
   const decide = decider(options, trustFor, bundle)
-  const context = contexts(bundle, upstream.clientCertificate ? own.credential : () => undefined)
+  const shown = upstream.clientCertificate ? own.credential : () => undefined
+  const context = contexts(bundle, shown)
   return {
     policyDigest,
     collateralGeneration: generationOf(options, bundle),
     chainToContext: bundle !== undefined,
     secureContext: context,
-    ...(asks && { challenge: challenger(options, upstream.accepted, trustFor) }),
+    ...(asks && { challenge: challenger(options, containerRule(options, upstream), trustFor) }),
     async judge(chain) {
       const leafSha256 = sha256Hex(chain[0])
       if (own.leafSha256s.has(leafSha256)) {
@@ -78,19 +82,30 @@ export function makeJudge(options: UpstreamOptions): Judge | undefined {
       }
       const at = clock.now()
       const finding = await decide(chain, at)
-      // However long a certificate lasts, a connection is judged anew after this.
-      return finding.accepted
-        ? { ...finding, until: Math.min(finding.until, at + upstream.maxConnectionAgeMs) }
-        : finding
+      if (!finding.accepted) return finding
+      // However long certificates last, a connection is judged anew after this.
+      const anew = at + upstream.maxConnectionAgeMs
+      return { ...finding, until: Math.min(finding.until, anew, untilWeAreOut(shown(), at)) }
     },
   }
+}
+
+/**
+ * Until when a connection may get requests for the sake of the certificate that we opened it with. A container that judges us
+ * ends it a while after that has ended (postern/function a minute), whatever is under way: half of that minute is for what is.
+ * One that had ended before was accepted all the same.
+ * @param at milliseconds since the epoch
+ */
+function untilWeAreOut(shown: Credential | undefined, at: number): number {
+  return shown !== undefined && at < shown.notAfter ? shown.notAfter + lastRequestsMs : Number.POSITIVE_INFINITY
 }
 
 function decider(options: UpstreamOptions, trustFor: TrustFor, bundle: TrustBundle | undefined): Decide {
   const { upstream } = options.policy
   if (upstream.mode === 'attested') {
-    const genuine = attested(options, upstream.accepted, trustFor)
-    return upstream.freshness === 'issued' ? issuedToo(options, genuine) : genuine
+    const genuine = attested(options, containerRule(options, upstream), trustFor)
+    const [samePlatform, fresh] = [upstream.trust === 'service', upstream.freshness === 'issued']
+    return samePlatform || fresh ? issuedToo(options, genuine, { samePlatform, fresh }) : genuine
   }
   if (upstream.mode === 'pinned') return pinned(new Set(upstream.pins))
   if (upstream.mode === 'ca' && bundle) return chained(bundle, upstream.san)
@@ -109,7 +124,7 @@ function generationOf({ collateral, issuedBy }: UpstreamOptions, bundle?: TrustB
 export function evidenceJudge(options: UpstreamOptions, accept: string, role?: Role): Decide {
   const accepted = options.policy.peers[accept]
   if (accepted === undefined) throw new Fault('internal', `no peers ${accept}`)
-  return attested(options, accepted, trustIn(options.policy, options.collateral), role)
+  return attested(options, { ...ruleOf(options, accepted), role }, trustIn(options.policy, options.collateral))
 }
 
 /** The judge of another peer than the container, in this role. It gets to see no certificate of ours. */
@@ -125,24 +140,23 @@ export function peerJudge(options: UpstreamOptions, accept: string, role: Role):
 }
 
 /** Both locks: evidence that the policy accepts, in a certificate that our CA has issued to a container of our service. */
-function issuedToo({ policy, issuedBy }: UpstreamOptions, genuine: Decide): Decide {
+function issuedToo(
+  { policy, issuedBy }: UpstreamOptions,
+  genuine: Decide,
+  asked: Pick<Whose, 'samePlatform' | 'fresh'>,
+): Decide {
   return async (chain, at) => {
     const finding = await genuine(chain, at)
     if (!finding.accepted) return finding
     if (!issuedBy || !policy.service) return refuse('issuer', 'a CA and a service of our own', 'none')
-    const issued = await issuedBy.judge(chain, `uri:${policy.service.id}/workload`, at)
+    const whose = { service: policy.service.id, role: 'workload', usage: 'serverAuth', ...asked } as const
+    const issued = await issuedBy.judge(chain, whose, at)
     return issued.accepted ? { ...finding, until: Math.min(finding.until, issued.until) } : issued
   }
 }
 
-function attested(
-  options: UpstreamOptions,
-  accepted: Policy['peers'][string],
-  trustFor: TrustFor,
-  role?: Role,
-): Decide {
+function attested(options: UpstreamOptions, rule: PeerRule, trustFor: TrustFor): Decide {
   const verdicts = new Verdicts<PeerJudgement>()
-  const rule = { ...ruleOf(options, accepted), role }
   const { policyDigest, clock, collateral } = options
   return async ([leaf], at) => {
     // Looked at before anything is asked for: what comes into force meanwhile makes this verdict an old one.
@@ -161,12 +175,7 @@ function attested(
 }
 
 /** What an accepted container is asked on each connection: evidence that its enclave makes for this very connection. */
-function challenger(
-  options: UpstreamOptions,
-  accepted: Policy['peers'][string],
-  trustFor: TrustFor,
-): NonNullable<Judge['challenge']> {
-  const rule = ruleOf(options, accepted)
+function challenger(options: UpstreamOptions, rule: PeerRule, trustFor: TrustFor): NonNullable<Judge['challenge']> {
   return (leaf, exported) => {
     const nonce = randomBytes(exporterBytes)
     const channel = exported(exporterBytes, exporterLabel, channelContext(nonce, leaf))
@@ -185,6 +194,12 @@ function challenger(
       },
     }
   }
+}
+
+/** What the container's evidence must be and, where another service's enclave will not do, say. */
+function containerRule(options: UpstreamOptions, { accepted, trust }: Attested): PeerRule {
+  const rule = ruleOf(options, accepted)
+  return trust === 'service' ? { ...rule, role: 'workload', service: options.policy.service?.id } : rule
 }
 
 function ruleOf({ policy, own }: UpstreamOptions, accepted: Policy['peers'][string]): PeerRule {

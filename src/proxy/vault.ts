@@ -6,6 +6,7 @@ import { createSecureContext, type SecureContext } from 'node:tls'
 import type { QuoteSource } from '../attest/evidence.ts'
 import type { Clock } from '../base/clock.ts'
 import { Fault } from '../base/errors.ts'
+import { authorityOf } from '../config/origin.ts'
 import type { VaultIssuer } from '../config/vault.ts'
 import { type Decide, makeDialer } from '../engine/dial.ts'
 import { TrustBundle } from '../identity/bundle.ts'
@@ -14,7 +15,7 @@ import type { EvidenceOptions } from '../identity/sources/self-signed.ts'
 import { vaultSource } from '../identity/sources/vault.ts'
 import type { VaultServer } from '../identity/vault/call.ts'
 import type { VaultLogin } from '../identity/vault/login.ts'
-import { authorityOf, connectTo } from './issued.ts'
+import { connectTo } from './issued.ts'
 import { tls13Ciphers } from './listeners.ts'
 import { chained, pemToDer } from './upstream.ts'
 
@@ -68,7 +69,7 @@ export function vaultServer({ issuer, evidenceOf, clock }: VaultWiring): VaultSe
   const bundle = 'bundle' in server ? new TrustBundle(clock, server.bundle.map(pemToDer)) : undefined
   const decide = 'bundle' in server && bundle ? chained(bundle, server.san) : undefined
   const judged = decide ?? evidenceOf('accept' in server ? server.accept : '')
-  const authority = authorityOf(host, port)
+  const authority = authorityOf({ host, port })
 
   function connect(credential: Credential | undefined, signal: AbortSignal): Promise<Socket> {
     const dialer = makeDialer({

@@ -1,4 +1,4 @@
-import { createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { createHash, createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
@@ -6,7 +6,7 @@ import t from 'tap'
 import { readRequest } from '../../src/attest/csr.ts'
 import { toHex } from '../../src/base/bytes.ts'
 import type { Parsed } from '../../src/cli/args.ts'
-import { checkAudit, showRequest, showState, signStatement, unlock } from '../../src/cli/ca.ts'
+import { checkAudit, showBundle, showRequest, showState, signStatement, unlock } from '../../src/cli/ca.ts'
 import { verifyJws } from '../../src/config/signed/jws.ts'
 import { syntheticRootPem } from '../../src/demo/tee.ts'
 import { chainPem, withKeyPem } from '../../src/identity/credential.ts'
@@ -67,6 +67,10 @@ t.test('state, statement and unlocking go together', async t => {
   files.set('policy.json', policyFor(running.port))
   const state = await said(() => showState(parsed({ policy: 'policy.json' }), io))
   t.match(JSON.parse(state.out), { locked: true })
+  const bundle = await said(() => showBundle(parsed({ policy: 'policy.json' }), io))
+  t.match(bundle, { code: 0, out: /^-----BEGIN CERTIFICATE-----\n/ })
+  const spki = new X509Certificate(bundle.out).publicKey.export({ type: 'spki', format: 'der' })
+  t.equal(JSON.parse(state.out).ca, createHash('sha256').update(spki).digest('hex'), 'both speak of one key')
   files.set('state.json', state.out)
   const asked = { state: 'state.json', ...sets, key: 'key.pem' }
   const { out: statement } = await said(() => signStatement(parsed({ ...asked, kid: 'ops-1' }), io))
@@ -117,6 +121,9 @@ t.test('who is not the CA that the policy means is told nothing', async t => {
     return showState(parsed({ policy: 'policy.json' }), io)
   }
   await t.rejects(state(policyFor(running.port, mrenclave)), { code: 'issuer-untrusted', message: /mrenclave/ })
+  const bundle = said(() => showBundle(parsed({ policy: 'policy.json' }), io))
+  await t.rejects(bundle, { code: 'issuer-untrusted', message: /mrenclave/ })
+  t.equal(out, '')
   await t.rejects(state(policyFor(1)), { code: 'issuer-unavailable', message: /ECONNREFUSED/ })
   const own = { identity: {}, peers: {} }
   await t.rejects(state(policyFor(1, mrenclave, own)), { code: 'usage', message: /source "provision"/ })

@@ -167,6 +167,14 @@ t.test('the attesting CA and what it vouches for are told', async t => {
   const { text } = await command(['policy', 'explain', file])
   t.match(text, /attesting CA at ca\.example:8443, which must be one of ca by its own evidence\./)
   t.match(text, /must have issued its certificate to our service, for a day at most/)
+  t.match(text, /Another service's copy of the same enclave, or one on another machine, is as good\./)
+  const strong = write(t.testdir(), {
+    service: 'spiffe://c1.example.org/ns/shop/svc/cart',
+    identity: { source: 'provision', provision: { url: 'https://ca.example:8443', accept: 'ca' } },
+    upstream: { mode: 'attested', accept: 'ca' },
+    peers: { ca: { enclaves: [{ mrenclave: hex }] } },
+  })
+  t.match((await command(['policy', 'explain', strong])).text, /a container of our service, on the machine that we are/)
 })
 
 t.test('Vault is told, and whether our evidence is in what it signs', async t => {

@@ -32,11 +32,6 @@ const signed = (signers: object[], from = ['podinfo']) => ({ signed: { from, sig
 
 const refused: [name: string, part: object, complaint: string | RegExp][] = [
   [
-    'a challenge over HTTP/2',
-    { upstream: { ...attested, freshness: 'challenge', protocol: 'h2' }, ...peers({}) },
-    /^\/upstream\/protocol: want "http\/1\.1" or "auto"/,
-  ],
-  [
     'tunnels over HTTP/2 where there are none',
     {
       inbound: { http2: { extendedConnect: true } },
@@ -110,7 +105,7 @@ const refused: [name: string, part: object, complaint: string | RegExp][] = [
   [
     'trust by service',
     { upstream: { ...attested, trust: 'service' }, ...peers({}) },
-    /^\/upstream\/trust: want "measurement", .*got "service"/,
+    /^\/upstream\/trust: want "measurement", .*needs \/identity\/source "provision", not "self-signed", got "service"/,
   ],
   ['trust left out', { upstream: { ...attested, trust: undefined }, ...peers({}) }, /^\/upstream\/trust: /],
   [
@@ -189,6 +184,8 @@ t.test('each mode yields what it needs', async t => {
   })
   const asking = { ...attested, freshness: 'challenge' }
   t.match(judged({ upstream: asking, ...peers({}) }), { trust: { freshness: 'challenge' }, complaints: [] })
+  const strong = { upstream: { mode: 'attested', accept: 'app' }, identity: { source: 'provision' }, ...peers({}) }
+  t.match(judged(strong), { trust: { trust: 'service', freshness: 'issued' }, complaints: [] })
   const ca = judged({ upstream: { mode: 'ca', ca: { bundle: syntheticRootPem, san: 'a.example' } } }).trust
   t.same(ca, { mode: 'ca', bundle: [syntheticRootPem], san: 'a.example' })
   const pin = `sha256/${Buffer.alloc(32, 1).toString('base64')}`

@@ -54,6 +54,33 @@ t.test('evidence made for each connection is no weakness', async t => {
   t.same(weaknesses(policy), ['upstream.trust=measurement'])
 })
 
+const issued = {
+  version: 1,
+  name: 'acme',
+  service: cart,
+  identity: { source: 'provision', provision: { url: 'https://ca.example', accept: 'app' } },
+  upstream: { mode: 'attested', accept: 'app' },
+  peers: { app: { enclaves: [{ mrenclave: hex }] } },
+}
+
+t.test('with the attesting CA, the defaults are the strong ones, and no weakness', async t => {
+  const policy = readPolicy(bytesOf(JSON.stringify(issued)), 'f')
+  t.match(policy.upstream, { trust: 'service', freshness: 'issued' })
+  t.same(weaknesses(policy), [])
+})
+
+t.test('trust by service needs one, of the policy itself or of a signed part that is to come', async t => {
+  const nameless = { ...issued, service: undefined }
+  const message = 'policy f: /service: want a service, as /upstream/trust is "service" (the default), got null'
+  t.throws(() => readPolicy(bytesOf(JSON.stringify(nameless)), 'f'), { code: 'policy-invalid', message })
+  const later = { kind: 'later' } as const
+  t.throws(() => readPolicy(bytesOf(JSON.stringify(nameless)), 'f', later), { message })
+  const signer = { kid: 'a', jwk: p256Key().jwk, services: ['spiffe://c1.example.org/'], may: ['service'] }
+  const open = bytesOf(JSON.stringify({ ...nameless, signed: { from: ['podinfo'], signers: [signer] } }))
+  t.match(readPolicy(open, 'f', later), { service: undefined, upstream: { trust: 'service' } })
+  t.throws(() => readPolicy(open, 'f'), { message })
+})
+
 t.test('compatible is what the Go queue-proxy does', async t => {
   const { policy } = loadPolicy('compatible', noFile)
   t.match(policy, {

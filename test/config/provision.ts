@@ -40,6 +40,10 @@ t.test('a key is in memory, or in a folder sealed for the measurement unless it 
   t.ok(makeOptions({ root: syntheticRootPem }).root)
 })
 
+t.test('with synthetic evidence, certificates may live so shortly that one can watch them rotate', async t => {
+  t.equal(makeOptions({ lifetimeSeconds: 5 }).lifetimeMs, 5_000)
+})
+
 const refusedOptions: [name: string, text: string, want: RegExp][] = [
   [
     'a plain file outside of a demo',
@@ -79,6 +83,8 @@ const refusedOptions: [name: string, text: string, want: RegExp][] = [
     /in PEM, got none/,
   ],
   ['a certificate of a month', document({ lifetimeSeconds: 2_592_000 }), /\/lifetimeSeconds/],
+  ['one of seconds', document({ ...real, lifetimeSeconds: 59 }), /\/lifetimeSeconds: want at least 60, .*got 59/],
+  ['one that ends before it is shown', document({ lifetimeSeconds: 4 }), /\/lifetimeSeconds/],
   ['another key', document({ admin: true }), /\/admin: want no such key/],
   ['no JSON', '{', /not JSON/],
   ['too much', ' '.repeat(1024 * 1024 + 1), /want at most/],

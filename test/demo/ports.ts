@@ -5,18 +5,19 @@ import { demoPorts, requireFree } from '../../src/demo/ports.ts'
 import { complaint } from '../support/outcome.ts'
 import { listen } from '../support/sockets.ts'
 
-t.test('seven in a row', async t => {
-  const want = (first: number) => Array.from({ length: 7 }, (_, i) => first + i)
-  t.same(Object.values(demoPorts(undefined)), want(18080))
-  t.same(Object.values(demoPorts('1024')), want(1024))
-  t.same(Object.values(demoPorts('65529')), want(65529))
+const names = ['a', 'b', 'c']
+
+t.test('one after another, each by its name', async t => {
+  t.same(demoPorts(undefined, names), { a: 18080, b: 18081, c: 18082 })
+  t.same(Object.values(demoPorts('1024', names)), [1024, 1025, 1026])
+  t.same(Object.values(demoPorts('65533', names)), [65533, 65534, 65535])
 })
 
 t.test('what leaves no room is refused with what is wanted', async t => {
-  for (const base of ['', '0', '1023', '65530', '99999', '-5', '1e4', ' 2000', '0x1000', '18080.5', 'x']) {
-    const message = `postern demo: --port-base: want a number from 1024 to 65529, got "${base}"`
+  for (const base of ['', '0', '1023', '65534', '99999', '-5', '1e4', ' 2000', '0x1000', '18080.5', 'x']) {
+    const message = `postern demo: --port-base: want a number from 1024 to 65533, got "${base}"`
     t.equal(
-      complaint(() => demoPorts(base)),
+      complaint(() => demoPorts(base, names)),
       message,
     )
   }

@@ -2,19 +2,16 @@ import { createServer } from 'node:net'
 import t from 'tap'
 import { demoFunction, demoStranger } from '../../src/demo/enclaves.ts'
 import { demoCredential, startContainer } from '../../src/demo/function.ts'
-import type { DemoPorts } from '../../src/demo/ports.ts'
 import { startProxyProcess } from '../../src/demo/process.ts'
 import { ask, choosePorts, until } from '../support/process.ts'
-import { freePort, listen } from '../support/sockets.ts'
+import { listen } from '../support/sockets.ts'
 
-async function ports(): Promise<DemoPorts> {
-  return { ...(await choosePorts()), ingress: await freePort() }
-}
+const settings = { policy: 'demo', concurrency: 2 }
 
 t.test('it becomes ready behind a container that it accepts, and remembers whom it refused', async t => {
-  const chosen = await ports()
+  const chosen = await choosePorts()
   const good = await startContainer(chosen.user, await demoCredential(demoFunction()))
-  const proxy = startProxyProcess(chosen, 2)
+  const proxy = startProxyProcess(chosen, settings)
   t.teardown(() => proxy.stop())
   await proxy.ready()
   t.match(await ask(chosen.tls, { tls: true }), { status: 200, body: /hello from the function/ })
@@ -31,7 +28,7 @@ t.test('it becomes ready behind a container that it accepts, and remembers whom 
 
 t.test('a proxy that does not start is told with what it said', async t => {
   const taken = await listen(t, createServer())
-  const proxy = startProxyProcess({ ...(await ports()), serving: taken }, 2)
+  const proxy = startProxyProcess({ ...(await choosePorts()), serving: taken }, settings)
   t.teardown(() => proxy.stop())
   await t.rejects(proxy.ready(), {
     code: 'internal',

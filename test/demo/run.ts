@@ -1,27 +1,18 @@
 import { createServer } from 'node:net'
 import t from 'tap'
+import { Fault } from '../../src/base/errors.ts'
 import { impostors } from '../../src/demo/function.ts'
-import { requireFree } from '../../src/demo/ports.ts'
 import { type DemoOptions, runDemo } from '../../src/demo/run.ts'
+import { selfSignedTour } from '../../src/demo/self-signed.ts'
+import type { Row } from '../../src/demo/table.ts'
+import { portBase } from '../support/demo.ts'
 import { listen } from '../support/sockets.ts'
-
-/** Seven free ports in a row, below those that the system hands out. */
-async function portBase(): Promise<string> {
-  for (;;) {
-    const base = 10_000 + 7 * Math.floor(Math.random() * 3_000)
-    const row = Array.from({ length: 7 }, (_, i) => base + i)
-    const free = await requireFree(row).then(
-      () => true,
-      () => false,
-    )
-    if (free) return String(base)
-  }
-}
 
 async function run(options: Partial<DemoOptions>) {
   let text = ''
   const good = await runDemo({
-    portBase: await portBase(),
+    identity: undefined,
+    portBase: String(await portBase()),
     exit: true,
     json: false,
     colour: false,
@@ -52,6 +43,34 @@ t.test('an impostor that is stopped by another rule than it should be makes it b
   t.match(text, /^!! in the function's place: the function in a debug enclave +502, refused by debug, 0 bytes$/m)
   t.match(text, 'should have been: 502, refused by mrsigner, 0 bytes')
   t.match(text, 'NOT as it should be')
+})
+
+t.test('a tour that breaks off tells what it has shown, and what ended it', async t => {
+  const play = selfSignedTour.play
+  t.teardown(() => Object.assign(selfSignedTour, { play }))
+  const breakOff = (rows: readonly Row[], error: Error): void => {
+    const broken: typeof play = async ({ note }) => {
+      for (const row of rows) note(row)
+      throw error
+    }
+    Object.assign(selfSignedTour, { play: broken })
+  }
+  const row = { what: 'first', want: '1', got: '1', why: 'so' }
+  breakOff([row], new Fault('internal', 'the proxy did not become ready: it said nothing'))
+  const { good, text } = await run({ json: true })
+  t.equal(good, false)
+  t.match(JSON.parse(text).rows, [row, { want: 'to be played', got: /^the proxy did not become ready/, good: false }])
+  breakOff([row], new RangeError('of no use'))
+  t.match((await run({ exit: false })).text, /^!! the rest of the tour +RangeError$/m, 'and nobody is asked to stay')
+  breakOff([], new Fault('internal', 'nothing to be shown'))
+  await t.rejects(run({}), { message: 'nothing to be shown' })
+})
+
+t.test('where the certificate comes from is one of two', async t => {
+  t.throws(() => runDemo({ identity: 'vault' } as DemoOptions), {
+    code: 'usage',
+    message: 'postern demo: --identity: want self-signed or provision, got "vault"',
+  })
 })
 
 t.test('a taken port or an unusable base ends it before anything starts', async t => {

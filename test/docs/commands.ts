@@ -24,6 +24,7 @@ const placeholder = /(?:^|[\s:/])[A-Z]{2,}(?:\b|$)/
 /** Run by other tests, or about the reader's own machine. */
 const elsewhere: readonly [command: RegExp, by: string][] = [
   [/^npm (?:ci|start -- --exit)$/, 'test/e2e/demo.ts'],
+  [/^npm start -- --identity provision --exit$/, 'test/e2e/demo-provision.ts'],
   [/^kubectl (?:create configmap|label --local) /, 'test/deploy/trust-bundle.ts'],
   [/^ls -l \/dev\/sgx_enclave/, "the reader's node"],
   [/my-policy\.json/, "the reader's own file"],

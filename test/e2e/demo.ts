@@ -4,30 +4,9 @@ import { once } from 'node:events'
 import { connect } from 'node:http2'
 import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
-import { requireFree } from '../../src/demo/ports.ts'
+import { portBase, source, spoil, type Told } from '../support/demo.ts'
 import { ask, start, until } from '../support/process.ts'
 import { listen } from '../support/sockets.ts'
-
-interface Told {
-  readonly synthetic: boolean
-  readonly good: boolean
-  readonly rows: readonly { what: string; want: string; got: string; why: string; good: boolean }[]
-}
-
-/** Seven free ports in a row, below those that the system hands out. */
-async function portBase(): Promise<number> {
-  for (;;) {
-    const base = 10_000 + 7 * Math.floor(Math.random() * 3_000)
-    const row = Array.from({ length: 7 }, (_, i) => base + i)
-    if (
-      await requireFree(row).then(
-        () => true,
-        () => false,
-      )
-    )
-      return base
-  }
-}
 
 t.test('the tour: every row is as it should be', async t => {
   const demo = start(t, ['demo', '--exit', '--json', '--port-base', String(await portBase())])
@@ -87,11 +66,7 @@ t.test('a port base that leaves no room is a mistake of usage', async t => {
   }
 })
 
-// What is spoilt is spoilt before the program starts, by a module that it loads first.
-const spoil = (text: string): string[] => ['--import', `data:text/javascript,${encodeURIComponent(text)}`]
-const source = (path: string): string => new URL(`../../src/${path}`, import.meta.url).href
-
-async function tour(t: Test, node: string[]): Promise<Told> {
+async function tour(t: Test, node: readonly string[]): Promise<Told> {
   const demo = start(t, ['demo', '--exit', '--json', '--port-base', String(await portBase())], { node })
   t.match(await demo.exit, { code: 1, signal: null })
   return JSON.parse(demo.stdout()) as Told

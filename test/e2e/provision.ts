@@ -1,47 +1,27 @@
 // The attesting CA, its operator and a proxy as processes that trust nothing but measurements: locked, unlocked, a
 // certificate on the proxy's TLS port; and a CA that another takes the place of.
 
-import { spawn } from 'node:child_process'
-import { generateKeyPairSync } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import { freePorts } from '../../bench/machine/place.ts'
 import { readBinding } from '../../src/attest/binding.ts'
 import { readCertificate } from '../../src/attest/certificate.ts'
 import { toHex } from '../../src/base/bytes.ts'
 import { policyDigest } from '../../src/config/policy.ts'
 import { demoProvision, demoProxy, demoStranger } from '../../src/demo/enclaves.ts'
 import { syntheticRootPem } from '../../src/demo/tee.ts'
-import { choosePorts, environment, postern, probe, type Started, start, until } from '../support/process.ts'
+import { operator, operatorKeyPem, run, type Stage, startCa, unlock } from '../support/ca-process.ts'
+import { choosePorts, environment, probe, start, until } from '../support/process.ts'
 import { startContainer } from '../support/process-inside.ts'
 
 const service = 'spiffe://c1.example.org/ns/default/svc/hello'
 const measured = (enclave: { mrenclave: Uint8Array }) => [{ mrenclave: toHex(enclave.mrenclave) }]
-const { privateKey, publicKey } = generateKeyPairSync('ed25519')
-const jwk = publicKey.export({ format: 'jwk' })
 
-/** A port that was free a moment ago. */
-function freePort(): Promise<number> {
-  return new Promise(resolve => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' ? (address?.port ?? 0) : 0))
-    })
-  })
-}
-
-interface Stage {
-  readonly file: (name: string) => string
-  readonly port: number
-  readonly sidePort: number
-  /** Exact bytes of the proxy's policy. */
-  readonly policy: string
-}
-
-async function prepare(t: Test, ca = demoProvision()): Promise<Stage> {
-  const [port, sidePort] = [await freePort(), await freePort()]
+/** @returns with the exact bytes of the proxy's policy */
+async function prepare(t: Test, ca = demoProvision()): Promise<Stage & { readonly policy: string }> {
+  const [port = 0, sidePort = 0] = await freePorts(2)
   const policy = JSON.stringify({
     version: 1,
     name: 'demo',
@@ -53,7 +33,7 @@ async function prepare(t: Test, ca = demoProvision()): Promise<Stage> {
   })
   const folder = t.testdir({
     'policy.json': policy,
-    'key.pem': privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    'key.pem': operatorKeyPem,
     'revocations.json': JSON.stringify({ version: 1, serial: 1 }),
     'policies.json': JSON.stringify({
       version: 1,
@@ -65,56 +45,12 @@ async function prepare(t: Test, ca = demoProvision()): Promise<Stage> {
       name: 'demo',
       trustDomain: 'c1.example.org',
       lifetimeSeconds: 60,
-      operators: [{ kid: 'ops-1', jwk }],
+      operators: [operator],
       peers: { proxies: { enclaves: measured(demoProxy()) } },
       dangerSyntheticRoot: syntheticRootPem,
     }),
   })
   return { file: name => `${folder}/${name}`, port, sidePort, policy }
-}
-
-function startCa(t: Test, { file, port, sidePort }: Stage): Promise<Started> {
-  const ca = start(t, [
-    'provision',
-    '--options',
-    file('options.json'),
-    '--port',
-    `${port}`,
-    '--side-port',
-    `${sidePort}`,
-  ])
-  return until('the CA serves', () => (ca.stdout().includes('"Serving"') ? ca : undefined))
-}
-
-function run(args: readonly string[], file = postern): Promise<{ code: number | null; out: string; error: string }> {
-  return new Promise(resolve => {
-    const child = spawn(process.execPath, [file, ...args])
-    let [out, error] = ['', '']
-    child.stdout.on('data', chunk => (out += chunk))
-    child.stderr.on('data', chunk => (error += chunk))
-    child.on('close', code => resolve({ code, out, error }))
-  })
-}
-
-async function unlock({ file }: Stage) {
-  const state = await run(['ca', 'state', '--policy', file('policy.json')])
-  if (state.code !== 0) return state
-  writeFileSync(file('state.json'), state.out)
-  const sets = ['--policies', file('policies.json'), '--revocations', file('revocations.json')]
-  const signed = await run([
-    'ca',
-    'sign',
-    '--state',
-    file('state.json'),
-    ...sets,
-    '--key',
-    file('key.pem'),
-    '--kid',
-    'ops-1',
-  ])
-  if (signed.code !== 0) return signed
-  writeFileSync(file('statement.jws'), signed.out)
-  return run(['ca', 'unlock', '--policy', file('policy.json'), '--statement', file('statement.jws'), ...sets])
 }
 
 /** The certificate that is shown on a port; undefined where none is. */

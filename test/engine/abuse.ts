@@ -4,8 +4,9 @@
 import { constants } from 'node:http2'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { abuse, abuses } from '../support/abuse.ts'
 import { block, type Framed, flag, frame, framedClient, request, type, u32 } from '../support/frames.ts'
-import { ask, makeStreamStand, type StreamStand } from '../support/http2.ts'
+import { ask, makeStreamStand, type Serve, type StreamStand } from '../support/http2.ts'
 import { until } from '../support/process.ts'
 
 const {
@@ -35,36 +36,11 @@ interface Flood {
   readonly goodbye: readonly number[]
 }
 
-/** More than anybody has a use for. */
-const many = 20_000
-
 const floods: readonly Flood[] = [
-  {
-    name: 'a head that goes on and on (CONTINUATION flood)',
-    send(wire) {
-      wire.send(frame(type.headers, 0, 1, block(request)))
-      for (let i = 0; i < many; i++) wire.send(frame(type.continuation, 0, 1, block({ [`x-${i}`]: 'y' })))
-    },
-    goodbye: [NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_INTERNAL_ERROR, NGHTTP2_PROTOCOL_ERROR],
-  },
-  {
-    name: 'pings whose answers are not read',
-    send(wire) {
-      wire.socket.pause()
-      const pings = Buffer.concat(Array.from({ length: 1_000 }, () => frame(type.ping, 0, 0, Buffer.alloc(8))))
-      for (let i = 0; i < 600; i++) wire.send(pings)
-    },
-    goodbye: [],
-  },
-  {
-    name: 'settings whose acknowledgements are not read',
-    send(wire) {
-      wire.socket.pause()
-      const settings = Buffer.concat(Array.from({ length: 1_000 }, () => frame(type.settings, 0, 0)))
-      for (let i = 0; i < 600; i++) wire.send(settings)
-    },
-    goodbye: [],
-  },
+  { ...abuses.continuation, goodbye: [NGHTTP2_ENHANCE_YOUR_CALM] },
+  { ...abuses.pings, goodbye: [] },
+  { ...abuses.settings, goodbye: [] },
+  { ...abuses.empty, goodbye: [NGHTTP2_ENHANCE_YOUR_CALM] },
   {
     name: 'a window that overflows',
     send: wire => wire.send(frame(type.window, 0, 0, u32(0x7fffffff))),
@@ -97,6 +73,12 @@ const floods: readonly Flood[] = [
   },
 ]
 
+/** What may be read of a flood before it is broken off: some reads of 64 KiB. What it costs is a matter of that. */
+const most = 1 << 20
+
+/** Bytes that were read of the first connection. The largest flood brings ten times `most`. */
+const readOf = ({ accepted }: StreamStand): number => accepted[0]?.bytesRead ?? Number.POSITIVE_INFINITY
+
 for (const { name, send, goodbye } of floods) {
   t.test(name, async t => {
     const stand = await makeStreamStand(t)
@@ -109,37 +91,137 @@ for (const { name, send, goodbye } of floods) {
     if (goodbye.length > 0) t.ok(goodbye.includes(wire.goodbye ?? -1), `told code ${wire.goodbye}`)
     t.same(stand.misbehaviour, ['protocol'])
     t.ok(process.memoryUsage().rss - before < 200 << 20, 'memory is bounded')
-    t.ok(stand.gate.visits.length <= 1, 'nothing of it came to the gate but the neighbour')
+    t.ok(stand.gate.visits.length <= 2, 'at most its first stream came to the gate, and the neighbour')
+    t.ok(readOf(stand) < most, `${readOf(stand)} bytes of it were read`)
   })
 }
 
 /** Far more than a request takes, and far less than anybody waits for. */
 const seconds = 10
 
-t.test('a connection that stands is answered within seconds, whatever goes on beside it', async t => {
+/** Connections that do it at once, and how often they come back. */
+const abusers = 4
+const times = 3
+
+/** As large as an answer may be that nobody reads. */
+const large = Buffer.alloc(256 << 10)
+
+for (const one of Object.values(abuses)) {
+  t.test(`a connection that stands is answered within seconds beside ${one.name}`, async t => {
+    const serve: Serve = (stream, headers) => {
+      stream.respond({ ':status': 200, 'content-type': 'text/plain' })
+      stream.end(headers[':path'] === '/large' ? large : 'hello')
+    }
+    const stand = await makeStreamStand(t, serve, { container: { maxSessionMemory: 1_000 } })
+    const session = stand.client()
+    const asks = (): ReturnType<typeof ask> => ask(session)
+    await asks()
+    let over = false
+    const going = Promise.all(
+      Array.from({ length: abusers }, async () => {
+        for (let i = 0; i < times; i++) {
+          const wire = abuse(t, stand.port, one)
+          await delay(150)
+          wire.socket.destroy()
+        }
+      }),
+    ).finally(() => {
+      over = true
+    })
+    let slowest = 0
+    let answered = 0
+    while (!over) {
+      const began = performance.now()
+      if ((await asks()).body !== 'hello') t.fail('a neighbour is not served')
+      slowest = Math.max(slowest, performance.now() - began)
+      answered++
+    }
+    await going
+    t.ok(answered > 0 && session.destroyed === false, `${answered} requests meanwhile, on one connection`)
+    t.ok(slowest < seconds * 1_000, `the slowest took ${Math.round(slowest)} ms`)
+  })
+}
+
+t.test('who opens streams to break them off is told to calm down, and costs others nothing', async t => {
   const stand = await makeStreamStand(t)
+  let lost = 0
+  stand.container.on('session', each => each.on('error', () => lost++))
   const session = stand.client()
   await ask(session)
-  let over = false
-  const abuse = async (): Promise<void> => {
-    for (const { send } of [...floods, ...floods]) {
-      const wire = framedClient(t, stand.port)
-      send(wire)
-      await delay(50)
-      wire.socket.destroy()
+  for (let i = 1; i <= 3; i++) {
+    const wire = abuse(t, stand.port, abuses.reset)
+    t.equal((await ask(session)).status, 200)
+    await until('the connection is closed', () => wire.closed)
+    t.equal(wire.goodbye, NGHTTP2_ENHANCE_YOUR_CALM)
+    t.same(stand.misbehaviour, Array(i).fill('reset-flood'))
+    t.ok(stand.gate.visits.length <= 1 + 1_002 * i, `${stand.gate.visits.length} of ${i} times 20,000 came to the gate`)
+    t.ok((stand.accepted[i]?.bytesRead ?? most) < most, 'and little more was read')
+  }
+  t.equal(lost, 0, 'the container, which has the bounds of nghttp2, never lost patience')
+  t.ok(stand.sessions.length <= 8, `${stand.sessions.length} connections to it`)
+})
+
+t.test('streams that are broken off one by one do not cost others the connection to the container', async t => {
+  let started = 0
+  const serve: Serve = (stream, headers) => {
+    if (headers[':path'] === '/neighbour') stream.respond({ ':status': 200 }, { endStream: true })
+    else started++
+  }
+  const stand = await makeStreamStand(t, serve)
+  let lost = 0
+  let opened = 0
+  stand.container.on('session', each => each.on('error', () => lost++))
+  const session = stand.client()
+  for (let client = 0; client < 3; client++) {
+    const wire = framedClient(t, stand.port)
+    for (let stream = 1; stream < 1_800; stream += 200) {
+      const ids = Array.from({ length: 100 }, (_, i) => stream + 2 * i)
+      opened += ids.length
+      wire.send(...ids.map(id => headers(request, id)))
+      await until('they have come to the container', () => started === opened)
+      wire.send(...ids.map(id => frame(type.reset, 0, id, u32(8))))
+      t.equal((await ask(session, { ':path': '/neighbour' })).status, 200)
     }
-    over = true
+    wire.socket.destroy()
   }
-  const going = abuse()
-  let slowest = 0
-  while (!over) {
-    const began = performance.now()
-    if ((await ask(session)).status !== 200) t.fail('a neighbour is not served')
-    slowest = Math.max(slowest, performance.now() - began)
+  t.equal(lost, 0, 'the container, which has the bounds of nghttp2, never lost patience')
+  t.ok(stand.sessions.length > 1 && stand.sessions.length <= 8, `${stand.sessions.length} connections`)
+})
+
+t.test('answers that nobody takes hold up nobody else, and what waits for them is bounded', async t => {
+  let given = 0
+  const serve: Serve = (stream, headers) => {
+    stream.respond({ ':status': 200, 'content-type': 'text/plain' })
+    if (headers[':path'] !== '/large') {
+      stream.end('hello')
+      return
+    }
+    const chunk = Buffer.alloc(16 << 10)
+    const more = (): void => {
+      do given += chunk.length
+      while (stream.write(chunk))
+    }
+    stream.on('drain', more)
+    more()
   }
-  await going
-  t.ok(stand.gate.visits.length > floods.length, `${stand.gate.visits.length} requests meanwhile`)
-  t.ok(slowest < seconds * 1_000, `the slowest took ${Math.round(slowest)} ms`)
+  const stand = await makeStreamStand(t, serve, { container: { maxSessionMemory: 1_000 } })
+  const before = process.memoryUsage().rss
+  const wires = Array.from({ length: 3 }, () => abuse(t, stand.port, abuses.stall))
+  await until('all of them are answered', () => wires.every(wire => wire.of(type.headers).length === 250))
+  let last = -1
+  await until('nothing moves', async () => {
+    if (given === last) return true
+    last = given
+    await delay(200)
+    return false
+  })
+  t.equal(stand.sessions.length, 1, 'the neighbour shares their connection to the container')
+  const session = stand.client()
+  for (let i = 0; i < 20; i++) t.equal((await ask(session)).body, 'hello')
+  t.equal(stand.sessions.length, 1)
+  const each = given / (3 * 250)
+  t.ok(each < 256 << 10, `${Math.round(each / 1024)} KiB of each answer have left the container`)
+  t.ok(process.memoryUsage().rss - before < 400 << 20, 'memory is bounded')
 })
 
 const malformed: readonly (readonly [name: string, fields: Parameters<typeof block>[0]])[] = [
@@ -242,28 +324,7 @@ t.test('a body that is not as long as its head says is cut off, at both ends', a
 t.test('fields that grow out of few bytes (HPACK bomb) are bounded by what they grow to', async t => {
   const stand = await makeStreamStand(t)
   const before = process.memoryUsage().rss
-  const wire = framedClient(t, stand.port)
-  const value = 'x'.repeat(3_900)
-  // Remembered once (literal with incremental indexing), then named by one byte each.
-  const length = Buffer.of(127, ((value.length - 127) & 127) | 128, (value.length - 127) >> 7)
-  const bomb = Buffer.concat([
-    Buffer.of(0x40, 1),
-    Buffer.from('b'),
-    length,
-    Buffer.from(value),
-    Buffer.alloc(15_000, 0xbe),
-  ])
-  for (let stream = 1; stream < 100; stream += 2) {
-    wire.send(
-      frame(type.headers, flag.endStream, stream, block(request)),
-      frame(
-        type.continuation,
-        flag.endHeaders,
-        stream,
-        stream === 1 ? bomb.subarray(0, 16_384) : Buffer.alloc(15_000, 0xbe),
-      ),
-    )
-  }
+  const wire = abuse(t, stand.port, abuses.bomb)
   await neighbour(t, stand)
   await until('resets', () => wire.resets.length > 0 || wire.closed)
   await delay(50)

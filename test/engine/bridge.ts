@@ -29,8 +29,12 @@ import {
 import { until } from '../support/process.ts'
 import { listen } from '../support/sockets.ts'
 
-/** Clients of HTTP/2, and a container of raw HTTP/1.1. */
-async function toHttp1(t: Test, options: StreamStandOptions = {}): Promise<StreamStand & { backend: Backend }> {
+/** Clients of HTTP/2, and a container of raw HTTP/1.1. @param valid whether the verdict about it holds */
+async function toHttp1(
+  t: Test,
+  options: StreamStandOptions = {},
+  valid = (): boolean => true,
+): Promise<StreamStand & { backend: Backend }> {
   const backend = new Backend()
   const port = await listen(
     t,
@@ -38,7 +42,7 @@ async function toHttp1(t: Test, options: StreamStandOptions = {}): Promise<Strea
   )
   const stand = await makeStreamStand(t, undefined, {
     protocol: 'http/1.1',
-    makeDialer: (_, clock) => plainDialer(port, clock),
+    makeDialer: (_, clock) => ({ ...plainDialer(port, clock), verified: true, valid }),
     ...options,
   })
   return { ...stand, backend }
@@ -174,6 +178,28 @@ t.test('a kept connection that is gone costs nothing, one that breaks is told', 
   t.pass('and hears when the client leaves')
 })
 
+t.test('a stream outlives the verdict about a container of HTTP/1.1 by ten minutes and no more', async t => {
+  let holds = true
+  const { client, backend, gate, clock } = await toHttp1(t, {}, () => holds)
+  const stream = client().request({ ':method': 'POST' })
+  const heard = hear(stream)
+  const container = await backend.next()
+  await container.head()
+  container.send('HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n')
+  await once(stream, 'data')
+  clock.advance(3_600_000)
+  holds = false
+  clock.advance(600_000)
+  container.send('3\r\ntwo\r\n')
+  await once(stream, 'data')
+  clock.advance(1_000)
+  t.match(await heard, { status: 200, body: 'onetwo', code: 2 })
+  await container.gone()
+  const visit = await gate.next()
+  t.match(visit.faults, [{ code: 'upstream-untrusted' }])
+  t.same(await visit.over(), ['responded 200', 'failed upstream-untrusted', 'finished upstream-failed 0'])
+})
+
 t.test('a client that does not read stops a container of HTTP/1.1', async t => {
   const { client, backend } = await toHttp1(t)
   const stream = client().request()
@@ -199,6 +225,42 @@ async function fromHttp1(t: Test, serve?: Parameters<typeof makeStreamStand>[1],
   const wire = (): Promise<Wire> => dialWire(t, stand.port)
   return { ...stand, wire }
 }
+
+t.test('a response outlives the verdict about a container of HTTP/2 by ten minutes and no more', async t => {
+  let holds = true
+  const codes: number[] = []
+  const { wire, sessions, gate, clock } = await fromHttp1(
+    t,
+    stream => {
+      stream.respond({ ':status': 200, 'content-type': 'a/b' })
+      stream.on('close', () => codes.push(stream.rstCode ?? -1))
+      stream.on('data', (chunk: Buffer) => stream.write(chunk))
+    },
+    {
+      makeDialer: (port, clock) => ({
+        ...choosing(port, clock, () => 'h2', []),
+        verified: true,
+        valid: () => holds,
+      }),
+    },
+  )
+  const client = await wire()
+  client.send('POST / HTTP/1.1\r\nHost: app\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n')
+  t.match(await client.head(), { line: 'HTTP/1.1 200 OK' })
+  t.equal(await client.take(8), '3\r\none\r\n')
+  clock.advance(3_600_000)
+  holds = false
+  clock.advance(600_000)
+  client.send('3\r\ntwo\r\n')
+  t.equal(await client.take(8), '3\r\ntwo\r\n')
+  clock.advance(1_000)
+  t.equal(await client.rest(), '', 'broken off, not ended')
+  await until('the container hears', () => codes.length > 0 && sessions[0]?.destroyed === true)
+  t.same(codes, [8])
+  const visit = await gate.next()
+  t.match(visit.faults, [{ code: 'upstream-untrusted' }])
+  t.same(await visit.over(), ['responded 200', 'failed upstream-untrusted', 'finished upstream-failed 0'])
+})
 
 t.test('a request of HTTP/1.1 becomes a stream, and keeps its connection', async t => {
   const seen: string[] = []

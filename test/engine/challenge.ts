@@ -4,16 +4,13 @@ import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { Fault } from '../../src/base/errors.ts'
-import { demoFunction } from '../../src/demo/enclaves.ts'
-import { demoCredential } from '../../src/demo/function.ts'
 import { Intake } from '../../src/engine/bytes/intake.ts'
 import { Answered, AnswerReader, challengeRequest, FirstReads } from '../../src/engine/challenge.ts'
-import { type Finding, type JudgedChallenge, type Link, makeDialer, type Reason } from '../../src/engine/dial.ts'
+import type { Link } from '../../src/engine/dial.ts'
 import { withKeyPem } from '../../src/identity/credential.ts'
+import { challenge, credential, rig } from '../support/challenging.ts'
 import { FakeClock } from '../support/clock.ts'
 import { settled } from '../support/gate.ts'
-
-const challenge = { path: '/ask', contentType: 'application/cbor', body: Buffer.from('question'), maxAnswer: 100 }
 
 t.test('the question is one POST of a known length', async t => {
   t.equal(
@@ -129,8 +126,6 @@ t.test('a certificate that has answered lately is known, for as long as was said
 
 // Over TLS, through the dialer.
 
-const credential = await demoCredential(demoFunction())
-
 interface Peer {
   readonly port: number
   /** What each connection brought after its handshake. */
@@ -164,54 +159,6 @@ async function peer(t: Test, answer: (socket: TLSSocket, said: string) => void):
     server.close()
   })
   return { port: (server.address() as AddressInfo).port, heard, exported, sockets }
-}
-
-const fine: Finding = { accepted: true, until: Number.POSITIVE_INFINITY }
-
-interface RigOptions {
-  readonly weigh?: (answer: string) => Finding
-  readonly freshForMs?: number
-  /** How long the certificate's judgement takes. */
-  readonly judging?: () => Promise<void>
-  /** Called before each question. */
-  readonly asking?: () => void
-}
-
-function rig(
-  port: number,
-  { weigh = () => fine, freshForMs = 0, judging = async () => {}, asking = () => {} }: RigOptions = {},
-) {
-  const clock = new FakeClock()
-  const refused: (readonly Reason[])[] = []
-  const asked: { leaf: Uint8Array; exported: string }[] = []
-  const dialer = makeDialer({
-    host: '127.0.0.1',
-    port,
-    clock,
-    judge: {
-      async judge() {
-        await judging()
-        return { accepted: true, until: 100 }
-      },
-      secureContext: () => undefined as never,
-      chainToContext: false,
-      policyDigest: 'd1',
-      collateralGeneration: () => 1,
-      challenge(leaf, exported): JudgedChallenge {
-        asking()
-        asked.push({ leaf, exported: exported(32, 'label', Buffer.from('context')).toString('hex') })
-        return { ...challenge, judge: async bytes => weigh(Buffer.from(bytes).toString('latin1')) }
-      },
-    },
-    refused: reasons => refused.push(reasons),
-    freshForMs,
-  })
-  const outcomes: (Link | Fault)[] = []
-  const dial = (intake?: Intake): (() => void) => dialer.dial(outcome => outcomes.push(outcome), intake && { intake })
-  async function over(n = 1): Promise<void> {
-    while (outcomes.length < n) await settled()
-  }
-  return { clock, dialer, dial, outcomes, over, refused, asked }
 }
 
 function fail(): never {

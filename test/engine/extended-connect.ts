@@ -10,7 +10,7 @@ import { Backend, type Wire } from '../support/engine-wire.ts'
 import { askTunnel, openTunnel } from '../support/extended-connect.ts'
 import { block, flag, frame, framedClient, request, type } from '../support/frames.ts'
 import { makeRig } from '../support/gate.ts'
-import { hear, makeStreamStand, type StreamStand, type StreamStandOptions } from '../support/http2.ts'
+import { hear, makeStreamStand, type StreamStand, type StreamStandOptions, sendable } from '../support/http2.ts'
 import { until } from '../support/process.ts'
 import { listen } from '../support/sockets.ts'
 
@@ -157,6 +157,18 @@ t.test('who reads nothing stops the other side, not memory, both ways', async t 
   t.ok(stream.writableLength > 0, 'some of it waits at the client')
   container.socket.resume()
   await until('all of it', () => container.total - before === size)
+})
+
+t.test('who speaks before the switch is stopped, and loses nothing', async t => {
+  const { client, backend } = await stand(t)
+  const session = client()
+  const size = 1 << 20
+  const streams = await Promise.all(Array.from({ length: 8 }, () => askTunnel(session)))
+  for (const stream of streams) stream.write(Buffer.alloc(size, 'x'))
+  const sent = await sendable(session)
+  t.ok(sent < 4 << 20, `${sent} bytes of ${streams.length * size}`)
+  for (let i = 0; i < streams.length; i++) await agree(await backend.next())
+  for (const wire of backend.wires) t.equal((await wire.take(size)).length, size)
 })
 
 t.test('where it is not on, it is neither announced nor served', async t => {

@@ -1,25 +1,35 @@
 import { once } from 'node:events'
-import { connect as connectHttp2, constants } from 'node:http2'
+import { type ClientHttp2Stream, connect as connectHttp2, constants } from 'node:http2'
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import type { Dialer, Link } from '../../src/engine/dial.ts'
 import type { Verdict } from '../../src/gate/contract.ts'
 import type { FakeClock } from '../support/clock.ts'
-import { plainDialer } from '../support/engine.ts'
+import { plainDialer, RecordingGate } from '../support/engine.ts'
 import {
   block,
-  type Framed,
+  Framed,
   flag,
   frame,
   framedClient,
   framedContainer,
+  preface,
   request,
   type,
   u32,
 } from '../support/frames.ts'
 import { makeRig } from '../support/gate.ts'
-import { ask, hear, introduced, makeStreamStand, type Serve, spoofed } from '../support/http2.ts'
+import {
+  ask,
+  hear,
+  introduced,
+  makeStreamStand,
+  type Serve,
+  type StreamStandOptions,
+  sendable,
+  spoofed,
+} from '../support/http2.ts'
 import { until as untilNamed } from '../support/process.ts'
 import { listen } from '../support/sockets.ts'
 
@@ -110,6 +120,18 @@ t.test('who the client is, the container hears from us alone', async t => {
   t.same(peers, [['postern-peer: id="a"'], []])
 })
 
+t.test('the first K-Original-Host may choose the authority, and none reaches the container', async t => {
+  const heads: string[] = []
+  const { client } = await makeStreamStand(t, (stream, headers, raw) => {
+    heads.push(`${headers[':authority']} ${raw.filter(name => /original/.test(name)).length}`)
+    stream.respond({ ':status': 204 }, { endStream: true })
+  })
+  const session = client()
+  await ask(session, { ':authority': 'app.example', 'k-original-host': ['a.example', 'b.example'] })
+  await ask(session, { ':authority': 'app.example', 'k-original-host': ['', 'b.example'] })
+  t.same(heads, ['a.example 0', 'app.example 0'])
+})
+
 t.test('the gate sees a head as HTTP/1.1 would have it', async t => {
   const { client, gate } = await makeStreamStand(t)
   await ask(client(), { ':method': 'POST', ':authority': 'app.example', 'user-agent': 'ua' }, 'x')
@@ -170,6 +192,17 @@ t.test('where its streams are all taken another connection is opened, and what i
   const before = sessions.length
   for (let i = 0; i < 4; i++) t.equal((await ask(session)).status, 200)
   t.equal(sessions.length, before)
+})
+
+t.test('a container that allows no stream is told of at once, and is not dialed again and again', async t => {
+  const { client, sessions } = await makeStreamStand(t, undefined, {
+    container: { settings: { maxConcurrentStreams: 0 } },
+  })
+  const session = client()
+  for (let i = 1; i <= 2; i++) {
+    t.equal((await ask(session)).status, 502)
+    t.equal(sessions.length, i)
+  }
 })
 
 t.test('interim heads pass before the final one', async t => {
@@ -379,16 +412,17 @@ t.test('a container that says goodbye gets no new stream, and ends those that it
   t.equal(sessions.length, 2)
 })
 
-/** A dialer whose verdicts hold for as long as `holds` says. */
-function judged(port: number, clock: FakeClock, holds: (verdict: Verdict) => boolean): Dialer {
+/** A dialer whose verdicts hold for as long as `holds` says. @param links what it has opened */
+function judged(port: number, clock: FakeClock, holds: (verdict: Verdict) => boolean, links: Link[] = []): Dialer {
   const plain = plainDialer(port, clock)
-  let n = 0
   return {
     verified: false,
     dial: done =>
       plain.dial(outcome => {
-        const link = outcome as Link
-        done('socket' in link ? { ...link, verdict: { ...link.verdict, until: n++ } } : outcome)
+        if (!('socket' in outcome)) return done(outcome)
+        const link = { ...outcome, verdict: { ...outcome.verdict, until: links.length } }
+        links.push(link)
+        done(link)
       }),
     valid: holds,
   }
@@ -416,6 +450,80 @@ t.test('a verdict that is over opens a new connection; streams on the old one en
   t.match(await ask(session), { body: 'ok' }, 'and where nobody asked it is closed all the same')
 })
 
+t.test('a stream outlives its verdict by ten minutes and no more, and both ends can tell', async t => {
+  let holds = true
+  let begun = 0
+  const codes: number[] = []
+  const { client, sessions, clock, gate } = await makeStreamStand(
+    t,
+    (stream, headers) => {
+      begun++
+      stream.on('close', () => codes.push(stream.rstCode ?? -1))
+      if (headers[':path'] === '/silent') return
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc' })
+      stream.on('data', (chunk: Buffer) => stream.write(chunk))
+    },
+    { makeDialer: (port, clock) => judged(port, clock, () => holds) },
+  )
+  const session = client()
+  const stream = session.request({ ':method': 'POST', ':path': '/grpc' })
+  const heard = hear(stream)
+  stream.write('one ')
+  await once(stream, 'data')
+  const silent = hear(session.request({ ':method': 'POST', ':path': '/silent' }))
+  const [visit, second] = [await gate.next(), await gate.next()]
+  await until(() => begun === 2)
+  clock.advance(3_600_000)
+  holds = false
+  clock.advance(600_000)
+  stream.write('two')
+  await once(stream, 'data')
+  clock.advance(1_000)
+  t.match(await heard, { status: 200, body: 'one two', code: NGHTTP2_INTERNAL_ERROR })
+  t.match(await silent, { status: 502, body: 'upstream-untrusted\n' })
+  t.match([visit.faults, second.faults], [[{ code: 'upstream-untrusted' }], [{ code: 'upstream-untrusted' }]])
+  t.same(await visit.over(), ['responded 200', 'failed upstream-untrusted', 'finished upstream-failed 0'])
+  await until(() => sessions[0]?.destroyed === true && codes.length === 2)
+  t.same(codes, [NGHTTP2_CANCEL, NGHTTP2_CANCEL])
+})
+
+t.test('a connection that takes no more streams goes when its time is over, whatever the container does', async t => {
+  for (const end of ['lapse', 'engine'] as const) {
+    let holds = true
+    const links: Link[] = []
+    const deaf = await framedContainer(
+      t,
+      (wire, stream) => {
+        wire.send(
+          frame(
+            type.headers,
+            flag.endHeaders,
+            stream,
+            block([
+              [':status', '200'],
+              ['content-type', 'a/b'],
+            ]),
+          ),
+        )
+      },
+      { allowHalfOpen: true },
+    )
+    const { client, clock, engine } = await makeStreamStand(t, undefined, {
+      makeDialer: (_, clock) => judged(deaf, clock, () => holds, links),
+    })
+    const stream = client().request()
+    const heard = hear(stream)
+    await once(stream, 'response')
+    holds = false
+    clock.advance(1_000)
+    t.equal(links[0]?.socket.destroyed, false)
+    if (end === 'lapse') clock.advance(600_000)
+    else engine.destroy()
+    t.equal(links[0]?.socket.destroyed, true, end)
+    t.not((await heard).code, NGHTTP2_NO_ERROR)
+  }
+})
+
 t.test('a connection to the container that waits for too long is closed', async t => {
   const { client, sessions, clock } = await makeStreamStand(t)
   await ask(client())
@@ -425,6 +533,27 @@ t.test('a connection to the container that waits for too long is closed', async 
   clock.advance(92_000)
   await until(() => sessions[0]?.destroyed === true)
   t.pass('closed')
+})
+
+t.test('a connection that is being opened is none that has waited, however old the process is', async t => {
+  const wires: Framed[] = []
+  const slow = await listen(
+    t,
+    createServer(socket => {
+      wires.push(new Framed(socket, preface.length))
+    }),
+  )
+  const { client, clock } = await makeStreamStand(t, undefined, {
+    makeDialer: (_, clock) => plainDialer(slow, clock),
+  })
+  clock.advance(3_600_000)
+  const heard = ask(client())
+  await until(() => wires[0]?.of(type.settings).length === 1)
+  clock.advance(1_000)
+  wires[0]?.send(frame(type.settings, 0, 0))
+  await until(() => wires[0]?.of(type.headers).length === 1)
+  wires[0]?.send(frame(type.headers, flag.endHeaders | flag.endStream, 1, block([[':status', '204']])))
+  t.match(await heard, { status: 204 })
 })
 
 t.test('a container that does not speak HTTP/2 is told so to the client', async t => {
@@ -668,6 +797,68 @@ t.test('a container that does not read stops the client: a stream, and a connect
   t.ok(heard.every(({ body }) => body === String(length)))
 })
 
+const waits: readonly (readonly [name: string, options: (release: Set<() => void>) => StreamStandOptions])[] = [
+  [
+    'in line',
+    release => {
+      const gate = new RecordingGate(() => 'wait')
+      release.add(() => {
+        for (const { driver } of gate.visits) driver.start()
+      })
+      return { gate }
+    },
+  ],
+  [
+    'for a connection to the container',
+    release => ({
+      makeDialer: (port, clock) => ({
+        ...plainDialer(port, clock),
+        dial: (...how) => {
+          release.add(() => plainDialer(port, clock).dial(...how))
+          return () => {}
+        },
+      }),
+    }),
+  ],
+]
+for (const [name, options] of waits) {
+  t.test(`uploads that wait ${name} stop their client: they hold one window together`, async t => {
+    const release = new Set<() => void>()
+    const { client } = await makeStreamStand(t, undefined, options(release))
+    const session = client()
+    const body = Buffer.alloc(1 << 20, 'x')
+    const heard = Array.from({ length: 8 }, () => ask(session, { ':method': 'POST' }, body))
+    const sent = await sendable(session)
+    t.ok(sent < 4 << 20, `${sent} bytes of ${heard.length * body.length}`)
+    for (const go of release) go()
+    for (const { status, body: back } of await Promise.all(heard)) t.match([status, back.length], [200, body.length])
+  })
+}
+
+t.test('uploads that end in line give back what they held', async t => {
+  const { client, gate } = await makeStreamStand(t, undefined, {
+    order: head => (head.target === '/wait' ? 'wait' : 'start'),
+  })
+  const session = client()
+  const upload = (path: string): ClientHttp2Stream => {
+    const stream = session.request({ ':method': 'POST', ':path': path })
+    stream.end(Buffer.alloc(2 << 20))
+    return stream
+  }
+  const waiting = [upload('/wait'), upload('/wait')] as const
+  const heard = waiting.map(hear)
+  await sendable(session)
+  const passing = hear(upload('/pass'))
+  await sendable(session)
+  const [left, full, held] = [await gate.next(), await gate.next(), await gate.next()]
+  t.ok(held.bytesReceived < 2 << 20, 'who comes after them gets no further')
+  waiting[0].close(NGHTTP2_CANCEL)
+  t.same(await left.over(), ['finished client-left 0'])
+  full.driver.answer({ status: 503, headers: [], body: '' })
+  t.match(await heard[1], { status: 503 })
+  t.equal((await passing).body.length, 2 << 20)
+})
+
 t.test('a drain says goodbye, serves what is on its way, and ends with the last stream', async t => {
   const { engine, client, clock } = await makeStreamStand(t, (stream, headers, raw) => {
     setTimeout(() => say(200, 'late')(stream, headers, raw), 80)
@@ -694,6 +885,29 @@ t.test('a drain says goodbye, serves what is on its way, and ends with the last 
   const after = client()
   await Promise.race([once(after, 'close'), once(after, 'goaway')])
   t.pass('who comes now is told at once')
+})
+
+t.test('one connection is said goodbye to, and no other', async t => {
+  const { client, clock, retires } = await makeStreamStand(t, (stream, headers, raw) => {
+    setTimeout(() => say(200, 'late')(stream, headers, raw), 80)
+  })
+  // Before its engine was even loaded: what has begun is served.
+  const early = client()
+  const asked = ask(early)
+  await until(() => retires.length === 1)
+  retires[0]?.()
+  t.match(await asked, { status: 200 })
+  const [gone, stays] = [client(), client()]
+  await Promise.all([ask(gone), ask(stays)])
+  const goodbye = once(gone, 'goaway')
+  const late = ask(gone)
+  await delay(30)
+  retires[1]?.()
+  t.match(await late, { status: 200, body: 'late' })
+  t.equal((await goodbye)[1], 2 ** 31 - 1, 'told before anything is refused')
+  clock.advance(1_000)
+  await until(() => gone.destroyed && early.destroyed)
+  t.match(await ask(stays), { status: 200, body: 'late' })
 })
 
 t.test('a drain before HTTP/2 was ever spoken has nothing to wait for', async t => {

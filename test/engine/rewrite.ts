@@ -108,7 +108,12 @@ const requests: [name: string, received: string[], sent: string[]][] = [
     [host, 'K-Original-Host: a.example', 'k-original-host: b.example'],
     ['Host: a.example', hop],
   ],
-  ['an empty K-Original-Host is an ordinary field', [host, 'K-Original-Host:'], [host, 'K-Original-Host: ', hop]],
+  ['an empty K-Original-Host names nobody, and is consumed', [host, 'K-Original-Host:'], [host, hop]],
+  [
+    'so is what stands behind an empty one, which nobody has looked at',
+    [host, 'K-Original-Host:', 'k-original-host: evil.example'],
+    [host, hop],
+  ],
   ['one that is no host leaves Host empty', [host, 'K-Original-Host: a b/c'], ['Host: ', hop]],
   ['an address as K-Original-Host', [host, 'K-Original-Host: [::1]:80'], ['Host: [::1]:80', hop]],
   ['beyond ASCII is no host', [host, 'K-Original-Host: \u00e9.example'], ['Host: ', hop]],

@@ -12,10 +12,12 @@ import { readCertificate } from '../../src/attest/certificate.ts'
 import { readCrl } from '../../src/attest/crl.ts'
 import { judgePeer } from '../../src/attest/peer.ts'
 import { toHex } from '../../src/base/bytes.ts'
+import { systemClock } from '../../src/base/clock.ts'
 import { chainPem } from '../../src/identity/credential.ts'
 import { certificatesPath, readAnswer, readTime, timeLabel } from '../../src/identity/issuance.ts'
 import { verifyChain } from '../../src/identity/pki.ts'
 import { verifyAudit } from '../../src/provision/audit.ts'
+import { IssuingAuthority } from '../../src/provision/authority.ts'
 import { openApi } from '../../src/provision/openapi.ts'
 import { makeRule, makeTee, mrenclave, refusingTee, spkiOf, trust } from '../support/evidence.ts'
 import {
@@ -24,6 +26,7 @@ import {
   caMrenclave,
   json,
   makeAsked,
+  makeOptions,
   policyDigest,
   policySet,
   revocationSet,
@@ -122,6 +125,22 @@ t.test('an enclave whose policy is in the set gets a certificate that says what 
   ])
   t.same(verifyAudit(running.lines.join('')), { ok: true, head: toHex(answer.auditHead), lines: 3 })
 })
+
+t.test(
+  'what was issued for synthetic evidence says so to everything that shows certificates, and nothing else does',
+  async t => {
+    const marked = /SYNTHETIC\\?, NOT ATTESTED/
+    const running = await startCa()
+    t.teardown(() => running.drain())
+    await unlock(running.port)
+    const asked = await makeAsked()
+    const { chain, bundle } = readAnswer((await call(running.port, { body: exported => ask(asked, exported) })).body)
+    for (const shown of [chain[0], bundle[0]]) t.match(readCertificate(shown).x509.subject, marked)
+    const real = { ...makeOptions(), name: 'acme', dangerSyntheticRoot: undefined }
+    const { certificate } = await IssuingAuthority.create({ ...real, clock: systemClock })
+    t.equal(readCertificate(certificate).x509.subject, 'CN=postern provision acme')
+  },
+)
 
 t.test('a container gets a certificate in its own role, and none of the names of a proxy', async t => {
   const running = await startCa()

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import t, { type Test } from 'tap'
 import type { Engine } from '../../src/engine/engine.ts'
@@ -40,10 +41,15 @@ function handFed() {
   }
 }
 
+function serve(socket: Socket): () => void {
+  socket.write('served')
+  return () => {}
+}
+
 async function setUp(t: Test) {
   const clock = new FakeClock()
   const { source, give } = handFed()
-  const listener = tlsListener({ accept: socket => void socket.write('served') } as Partial<Engine> as Engine, 100, {
+  const listener = tlsListener({ accept: serve } as Partial<Engine> as Engine, 100, {
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
     ciphers: undefined,

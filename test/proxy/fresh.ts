@@ -2,6 +2,7 @@
 // its enclave hears one question and no request. The thief has what a certificate needs: the genuine leaf and its key.
 
 import { once } from 'node:events'
+import { connect as connectHttp2, createSecureServer } from 'node:http2'
 import { createServer } from 'node:https'
 import { createServer as createTlsServer, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import t, { type Test } from 'tap'
@@ -19,13 +20,18 @@ import { type Credential, withKeyPem } from '../../src/identity/credential.ts'
 import { startContainer } from '../support/engine-containers.ts'
 import { type Role, startRole } from '../support/engine-role.ts'
 import { attested, posted, serving } from '../support/function.ts'
+import { ask as askStream } from '../support/http2.ts'
+import { until } from '../support/process.ts'
 
 const policy = demo.replace('"freshness": "none"', '"freshness": "challenge"')
 const rulesTold = (role: Role): string[] =>
   role.lines.filter(line => line.includes('container refused')).flatMap(line => line.match(/(?<="rule":")[^"]+/g) ?? [])
 
-/** A function in the container's place, and how many quotes it has had made for challenges. */
-async function place(t: Test, role: Role) {
+/**
+ * A function in the container's place, and how many quotes it has had made for challenges.
+ * @param http2 whether it speaks nothing else
+ */
+async function place(t: Test, role: Role, http2 = false) {
   const { source, root } = synthetic()
   let quotes = -1 // the certificate's own
   const counted: typeof source = {
@@ -37,10 +43,11 @@ async function place(t: Test, role: Role) {
   }
   const attestation = await attested(t, { dangerSynthetic: { source: counted, root } })
   const seen: string[] = []
-  const server = createServer(attestation.tls, (request, response) => {
+  const app = (request: { readonly url?: string | undefined }, response: { end(text: string): unknown }): void => {
     seen.push(request.url ?? '')
     response.end('hello')
-  })
+  }
+  const server = http2 ? createSecureServer(attestation.tls, app) : createServer(attestation.tls, app)
   await serving(t, attestation.protect(server), role.userPort)
   return { seen, quotes: () => quotes }
 }
@@ -56,6 +63,58 @@ t.test('a function that answers serves: one challenge for a connection, none for
   t.equal((await role.probe()).status, 200)
   t.equal(quotes(), 2, 'those after it rely on that')
   t.same(rulesTold(role), [])
+})
+
+/** The policy with a container of this version. */
+function speaking(protocol: string, upstream: object = {}): string {
+  const document = JSON.parse(policy)
+  return JSON.stringify({ ...document, upstream: { ...document.upstream, protocol, ...upstream } })
+}
+
+for (const protocol of ['mirror', 'h2', 'auto']) {
+  t.test(`a function of HTTP/2 is asked in it, behind the policy's "${protocol}"`, async t => {
+    const role = await startRole(t, speaking(protocol), true)
+    const { seen, quotes } = await place(t, role, true)
+    const session = connectHttp2(`https://127.0.0.1:${role.tlsPort}`, { rejectUnauthorized: false })
+    t.teardown(() => session.destroy())
+    for (let i = 0; i < 3; i++) t.match(await askStream(session, { ':path': '/hello' }), { status: 200, body: 'hello' })
+    t.same(seen, ['/hello', '/hello', '/hello'])
+    t.equal(quotes(), 1, 'once, for all requests of the connection')
+    t.same(rulesTold(role), [])
+    const old = await role.ask('/old')
+    t.equal(old.status, protocol === 'mirror' ? 502 : 200, 'a client of HTTP/1.1')
+  })
+}
+
+t.test('a container that chooses HTTP/2 and does not know challenges hears one, and no request', async t => {
+  for (const protocol of ['h2', 'auto']) {
+    const role = await startRole(t, speaking(protocol), true)
+    const heard: string[] = []
+    const credential = await demoCredential(demoFunction())
+    const server = withKeyPem(credential, pem =>
+      createSecureServer({ ...pem, minVersion: 'TLSv1.3', requestCert: true, rejectUnauthorized: false }),
+    )
+    server.on('stream', (stream, headers) => {
+      heard.push(String(headers[':path']))
+      stream.on('error', () => {})
+      stream.respond({ ':status': 200 })
+      stream.end('anything')
+    })
+    await serving(t, server, role.userPort)
+    t.equal((await role.ask('/secret')).status, 502)
+    t.same(heard, ['/.well-known/postern/attest'])
+    t.match(rulesTold(role), [/challenge|evidence-malformed/])
+  }
+})
+
+t.test('an http probe of a function of HTTP/2 asks once in a while', async t => {
+  const text = speaking('h2', { probe: { path: '/healthz' } })
+  const role = await startRole(t, text, true, undefined, { httpGet: { host: '127.0.0.1', path: '/' } })
+  const { seen, quotes } = await place(t, role, true)
+  await until('it is ready', async () => (await role.probe()).status === 200)
+  t.equal((await role.probe()).status, 200)
+  t.ok(seen.length >= 2)
+  t.same([new Set(seen), quotes()], [new Set(['/healthz']), 1])
 })
 
 t.test('a burst of connections shares quotes, and everybody is served', async t => {

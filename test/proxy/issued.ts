@@ -1,7 +1,9 @@
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
+import { type Binding, readBinding } from '../../src/attest/binding.ts'
 import { readCertificate } from '../../src/attest/certificate.ts'
+import { makeAnswer } from '../../src/attest/challenge.ts'
 import { toHex } from '../../src/base/bytes.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { floorClock } from '../../src/base/floor.ts'
@@ -10,14 +12,15 @@ import { measurement, syntheticRootPem } from '../../src/demo/tee.ts'
 import { makeDialer } from '../../src/engine/dial.ts'
 import { withKeyPem } from '../../src/identity/credential.ts'
 import { readAnswer } from '../../src/identity/issuance.ts'
+import { IssuedBy } from '../../src/identity/issued-by.ts'
 import { chooseSource } from '../../src/proxy/identity.ts'
-import { connectTo, IssuedBy } from '../../src/proxy/issued.ts'
+import { connectTo } from '../../src/proxy/issued.ts'
 import { evidenceJudge, makeJudge, peerJudge, type UpstreamOptions } from '../../src/proxy/upstream.ts'
+import { ecKeys } from '../support/certificates.ts'
 import { makePeer, makeTee, mrenclave, spkiOf } from '../support/evidence.ts'
-import { FakeClock, hour, makeCredential, makeLeaf, makeRoot, start } from '../support/identity.ts'
+import { hour, makeCredential } from '../support/identity.ts'
 import { ask, call, caMrenclave, makeAsked, service, startCa, unlock } from '../support/provision.ts'
 
-const name = `uri:${service}/workload`
 const rulesOf = (finding: { accepted: boolean; reasons?: readonly { rule: string }[] }): string =>
   finding.accepted ? 'accepted' : (finding.reasons ?? []).map(({ rule }) => rule).join()
 
@@ -39,6 +42,12 @@ const policyOf = (upstream: object = {}, identity: object = {}) =>
     ),
     'test',
   )
+
+function bindingOf(leaf: Uint8Array): Binding {
+  const binding = readBinding(readCertificate(leaf))
+  if (!binding) throw new Error('no binding')
+  return binding
+}
 
 const optionsOf = (issuedBy?: IssuedBy): UpstreamOptions => ({
   policy: policyOf(),
@@ -107,7 +116,7 @@ t.test('a container counts as fresh with evidence, in a certificate of our CA, f
     readAnswer((await call(running.port, { body: exported => ask(asked, exported, { role }) })).body)
   const workload = await issued('workload')
   t.equal(rulesOf(await judge.judge(workload.chain)), 'issuer', 'before our own certificate')
-  issuedBy.learn({ bundle: workload.bundle, at: 0 })
+  issuedBy.learn({ bundle: workload.bundle, at: 0, binding: bindingOf(workload.chain[0]) })
   const finding = await judge.judge(workload.chain)
   t.equal(rulesOf(finding), 'accepted')
   t.equal(rulesOf(await judge.judge((await issued('proxy')).chain)), 'role-proxy')
@@ -115,44 +124,27 @@ t.test('a container counts as fresh with evidence, in a certificate of our CA, f
   t.not(rulesOf(await judge.judge([selfSigned])), 'accepted', 'evidence alone is of any age')
 })
 
-t.test('what the CA has signed counts for a day after it was replaced, and raises the clock', async t => {
-  const inner = new FakeClock()
-  const clock = floorClock(inner, 0)
-  const issuedBy = new IssuedBy(clock)
-  const [old, next] = [await makeRoot('old', { notAfter: start + 90 * 24 * hour }), await makeRoot('next')]
-  const leaf = await makeLeaf(old, { dnsNames: [], uris: [`${service}/workload`], notBefore: start - hour / 20 })
-  const judged = async (): Promise<string> => rulesOf(await issuedBy.judge([leaf], name, clock.now()))
-  issuedBy.learn({ bundle: [old.certificate], at: start })
-  t.equal(await judged(), 'accepted')
-  const long = await makeLeaf(old, { dnsNames: [], uris: [`${service}/workload`], notAfter: start + 48 * hour })
-  t.equal(rulesOf(await issuedBy.judge([long], name, start)), 'issued')
-  issuedBy.learn({ bundle: [next.certificate], at: start + hour })
-  t.equal(clock.now(), start + hour, 'no earlier than the CA says')
-  t.equal(await judged(), 'accepted')
-  const before = issuedBy.generation
-  issuedBy.learn({ bundle: [next.certificate], at: start + 26 * hour })
-  t.not(await judged(), 'accepted')
-  t.ok(issuedBy.generation > before, 'verdicts that rest on it are old')
-})
-
-t.test('what the CA has revoked counts no more, from the moment that we hear of it', async t => {
-  const issuedBy = new IssuedBy(floorClock(new FakeClock(), 0))
-  const root = await makeRoot('root')
-  const leaf = await makeLeaf(root, { dnsNames: [], uris: [`${service}/workload`], notBefore: start - hour / 20 })
-  const { serial } = readCertificate(leaf)
-  const judged = async (): Promise<string> => rulesOf(await issuedBy.judge([leaf], name, start))
-  const learn = (...revoked: string[]): void =>
-    issuedBy.learn({ bundle: [root.certificate], at: start, revoked: new Set(revoked) })
-  learn('41ff')
-  t.equal(await judged(), 'accepted')
-  const before = issuedBy.generation
-  learn('41ff')
-  t.equal(issuedBy.generation, before, 'the same list ends no verdict')
-  learn('41ff', serial)
-  t.equal(await judged(), 'certificate-revoked')
-  t.ok(issuedBy.generation > before, 'and verdicts of before are old')
-  learn()
-  t.equal(await judged(), 'accepted', 'the last list counts')
+t.test('with trust by service, what answers a challenge must be of our service as well', async t => {
+  const policy = policyOf({ trust: 'service', freshness: 'challenge' })
+  const judge = makeJudge({ ...optionsOf(new IssuedBy(floorClock(systemClock, 0))), policy })
+  const keys = ecKeys()
+  const leaf = await makePeer({ keys })
+  const channel = new Uint8Array(32).fill(7)
+  const challenge = judge?.challenge?.(leaf, () => Buffer.from(channel))
+  if (!challenge) throw new Error('this policy asks')
+  const answered = async (own: object): Promise<string> => {
+    const claims = {
+      spki: spkiOf(keys),
+      role: 'workload',
+      policyDigest: new Uint8Array(32),
+      service,
+      channels: [channel],
+    }
+    return rulesOf(await challenge.judge(await makeAnswer(makeTee(), { ...claims, ...own } as never)))
+  }
+  t.equal(await answered({}), 'accepted')
+  t.equal(await answered({ service: `${service}-2` }), 'service')
+  t.equal(await answered({ role: 'provision' }), 'role')
 })
 
 t.test('the source is the CA where the policy says so, for a service', async t => {

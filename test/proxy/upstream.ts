@@ -14,7 +14,7 @@ import { generateKey, type KeyPair, selfSigned } from '../../src/identity/x509.t
 import { openCollateral } from '../../src/proxy/collateral.ts'
 import { makeJudge, type UpstreamOptions } from '../../src/proxy/upstream.ts'
 import { realEvidenceMissing, realPath, realPem } from '../support/evidence.ts'
-import { dates, FakeClock, makeIntermediate, makeLeaf, makeRoot, start } from '../support/identity.ts'
+import { dates, FakeClock, makeCredential, makeIntermediate, makeLeaf, makeRoot, start } from '../support/identity.ts'
 
 type Own = UpstreamOptions['own']
 
@@ -187,6 +187,13 @@ t.test('ca', async t => {
     const short = await makeLeaf(root, { notAfter: start + 5_000 })
     t.match(await judge.judge([short]), { accepted: true, until: start + 5_000 })
   })
+  t.test('or with our own, where the container sees it', async t => {
+    const credential = await makeCredential({ notAfter: start + 7_000 })
+    const own = { credential: () => credential }
+    t.match(await judgeOf(policy, own).judge([good]), { until: start + 60_000 })
+    const showing = { ...policy, upstream: { ...policy.upstream, clientCertificate: true } }
+    t.match(await judgeOf(showing, own).judge([good]), { until: start + 7_000 })
+  })
 })
 
 t.test('a bundle that is replaced', async t => {
@@ -252,6 +259,23 @@ t.test('what we show ourselves', async t => {
     t.equal(judge.secureContext(), first, 'made once')
     current = another
     t.not(judge.secureContext(), first)
+  })
+
+  t.test('ends the connection that it was shown on: before a container that judges us does', async t => {
+    const { chain } = await demoCredential(demoFunction())
+    const at = Date.now()
+    const untilWith = async (notAfter: number | undefined, policy = read(demo)): Promise<number> => {
+      const own = notAfter === undefined ? undefined : { ...credential, notAfter }
+      const finding = await judgeOf(policy, { credential: () => own }, { ...systemClock, now: () => at }).judge(chain)
+      return finding.accepted ? finding.until - at : Number.NaN
+    }
+    const without = await untilWith(undefined)
+    t.ok(without > 60_000)
+    t.equal(await untilWith(at + 6_000), 36_000, 'half a minute is for what is under way')
+    t.equal(await untilWith(at + 7_200_000), without, 'ours is not the first to end')
+    t.equal(await untilWith(at - 1), without, 'it was accepted all the same')
+    const silent = read(demo.replace('"clientCertificate": true', '"clientCertificate": false'))
+    t.equal(await untilWith(at + 6_000, silent), without, 'nobody has seen it')
   })
 
   t.test('is nothing, where it does not', async t => {

@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { connect, createServer } from 'node:net'
+import { createServer } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
 import t, { type Test } from 'tap'
 import { toHex } from '../../src/base/bytes.ts'
@@ -14,7 +14,7 @@ import { demoCredential, impostors } from '../../src/demo/function.ts'
 import { type Credential, toCredential } from '../../src/identity/credential.ts'
 import { makeRatlsCredential } from '../../src/identity/sources/self-signed.ts'
 import { generateKey, issue, type KeyPair, selfSigned, selfSignedAuthority } from '../../src/identity/x509.ts'
-import { bytesOf, type Container, startContainer } from '../support/engine-containers.ts'
+import { bytesOf, type Container, startContainer, startRelay } from '../support/engine-containers.ts'
 import { type Role, startRole } from '../support/engine-role.ts'
 
 const hourMs = 3_600_000
@@ -138,24 +138,16 @@ t.test('attested', async t => {
   })
 
   t.test('our own leaf, behind a relay, is refused before we call ourselves', async t => {
-    let calls = 0
-    const relay = createServer(socket => {
-      calls++
-      const on = connect(role.tlsPort, '127.0.0.1')
-      for (const each of [socket, on]) each.on('error', () => {})
-      socket.pipe(on).pipe(socket)
-      socket.on('close', () => on.destroy())
-    })
-    await new Promise<void>(resolve => relay.listen(role.userPort, '127.0.0.1', resolve))
+    const relay = await startRelay(role.userPort, role.tlsPort)
     const ends = 'postern_requests_total{end="answered"}'
     const failures = 'postern_requests_total{end="upstream-failed"}'
     const before = [await role.metric(ends), await role.metric(failures)]
     const { status, body } = await role.ask('/secret')
     t.match([status, body], [502, /own-certificate/])
-    t.ok(calls > 0)
+    t.ok(relay.calls() > 0)
     // One request in all: a second would have come through the relay.
     t.same([await role.metric(ends), await role.metric(failures)], [before[0], (before[1] ?? 0) + 1])
-    await new Promise(resolve => relay.close(resolve))
+    await relay.close()
   })
 
   t.test('a certificate that is swapped during its life: what was judged may serve, nothing new may', async t => {

@@ -85,6 +85,8 @@ export interface SgxFields {
   readonly components?: readonly number[]
   readonly pceSvn?: number
   readonly sgxType?: number
+  /** Each byte of the platform's instance. */
+  readonly piid?: number
   /** What a processor CA leaves out: platform instance and configuration. */
   readonly processor?: boolean
 }
@@ -123,7 +125,9 @@ export function sgxFields(fields: SgxFields = {}): Uint8Array[] {
     sgxField([3], hex(fields.pceId ?? '0000')),
     sgxField([4], hex(fields.fmspc ?? '5f5f5f000000')),
     sgxField([5], der(0x0a, [fields.sgxType ?? 1])),
-    ...(fields.processor ? [] : [sgxField([6], bytes(16, 0x49)), sgxField([7], der(0x30, flag(1), flag(2), flag(3)))]),
+    ...(fields.processor
+      ? []
+      : [sgxField([6], bytes(16, fields.piid ?? 0x49)), sgxField([7], der(0x30, flag(1), flag(2), flag(3)))]),
   ]
 }
 

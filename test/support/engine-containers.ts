@@ -1,7 +1,7 @@
 // Containers as the proxy meets them, good and bad, whose every byte after the handshake is kept.
 
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls'
 import { type Credential, withKeyPem } from '../../src/identity/credential.ts'
 
@@ -88,4 +88,18 @@ export async function startContainer(
       return new Promise(resolve => server.close(() => resolve()))
     },
   }
+}
+
+/** Stands on one port and passes every byte on to another. */
+export async function startRelay(port: number, to: number): Promise<{ calls(): number; close(): Promise<void> }> {
+  let calls = 0
+  const relay = createServer(socket => {
+    calls++
+    const on = connect(to, '127.0.0.1')
+    for (const each of [socket, on]) each.on('error', () => {})
+    socket.pipe(on).pipe(socket)
+    socket.on('close', () => on.destroy())
+  })
+  await new Promise<void>(resolve => relay.listen(port, '127.0.0.1', resolve))
+  return { calls: () => calls, close: () => new Promise(resolve => relay.close(() => resolve())) }
 }

@@ -347,6 +347,20 @@ export function heads(t: Test, subject: Subject): void {
     },
   )
 
+  t.test('the first K-Original-Host may choose the Host, and none reaches the container', async t => {
+    const { converse } = await makeStand(t, subject)
+    for (const [values, host] of [
+      [['a.example', 'b.example'], 'a.example'],
+      [['', 'b.example'], 'app'],
+    ] as const) {
+      const fields = values.map(value => `K-Original-Host: ${value}\r\n`).join('')
+      const { container } = await converse(get('/', fields))
+      const { head, field } = await container.head()
+      t.equal(field('host'), host)
+      t.notMatch(head, /original/i)
+    }
+  })
+
   t.test('stripped fields are stripped in every spelling', async t => {
     const { converse } = await makeStand(t, subject, { strip: ['x-peer'] })
     const { container } = await converse(get('/', 'X-Peer: 1\r\nx_peer: 2\r\nX-Peers: 3\r\n'))

@@ -27,6 +27,8 @@ export interface Role {
   ask(path: string): Promise<Answer>
   /** As the kubelet asks. */
   probe(): Promise<Answer>
+  /** Puts the wall clock forward, as somebody does who is believed; no timer fires. */
+  jump(ms: number): void
   /** One number from the metrics page; 0 where the line is not there. */
   metric(line: string): Promise<number>
 }
@@ -49,6 +51,7 @@ export async function startRole(
     SERVING_LOGGING_CONFIG: '',
     SERVING_LOGGING_LEVEL: 'info',
     SERVING_NAMESPACE: 'default',
+    SERVING_SERVICE: 'app',
     SERVING_CONFIGURATION: 'app',
     SERVING_REVISION: 'app-00001',
     SERVING_POD: 'app-pod',
@@ -67,13 +70,18 @@ export async function startRole(
   const lines: string[] = []
   // An answer about readiness holds for a moment; each question here comes after it.
   let moved = 0
+  let jumped = 0
   const running = await startProxy({
     config: readProxyConfig(name => environment[name], policy),
     policy,
     policyDigest: policyDigest(bytes),
     makeEngine,
     builtAfter: 0,
-    clock: { ...systemClock, monotonic: () => systemClock.monotonic() + moved },
+    clock: {
+      ...systemClock,
+      now: () => systemClock.now() + jumped,
+      monotonic: () => systemClock.monotonic() + moved,
+    },
     version: 'test',
     write: line => lines.push(line),
     writeError: line => lines.push(line),
@@ -94,6 +102,9 @@ export async function startRole(
         'User-Agent': 'kube-probe/1.34',
         'K-Network-Probe': 'queue',
       })
+    },
+    jump(ms) {
+      jumped += ms
     },
     async metric(line) {
       const { body } = await ask(port('POSTERN_METRICS_PORT'), '/metrics', false)

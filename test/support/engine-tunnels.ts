@@ -249,6 +249,46 @@ export function life(t: Test, subject: Subject): void {
     t.equal(gate.visits.length, 1)
   })
 
+  t.test('one connection is let go as by a drain, and no other', async t => {
+    const { retires, gate, converse } = await makeStand(t, subject)
+    const busy = await converse(get())
+    await busy.container.head()
+    const [idle, other] = [await converse(get()), await converse(get())]
+    for (const { client, container } of [idle, other]) {
+      await container.head()
+      container.send(ok())
+      await client.message()
+    }
+    for (const retire of retires.slice(0, 2)) retire()
+    t.equal(await idle.client.gone(), 'ended')
+    busy.container.send(ok('last'))
+    const { field, body } = await busy.client.message()
+    t.match([field('connection'), body], ['close', 'last'])
+    other.client.send(get('/again'))
+    const visits = [await gate.next(), await gate.next(), await gate.next(), await gate.next()]
+    t.equal(visits[3]?.head.target, '/again')
+  })
+
+  t.test('a connection that is let go behind the head of a response ends with it, and loses nothing', async t => {
+    const { retires, converse } = await makeStand(t, subject)
+    const alone = await converse(get())
+    const followed = await converse(get('/1') + get('/2'))
+    for (const { client, container } of [alone, followed]) {
+      await container.head()
+      container.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nla')
+      t.match(await client.head(), { line: 'HTTP/1.1 200 OK' })
+    }
+    for (const retire of retires) retire()
+    for (const { client, container } of [alone, followed]) {
+      container.send('st')
+      t.equal(await client.take(4), 'last')
+    }
+    t.equal(await alone.client.gone(), 'ended')
+    t.match(await followed.container.head(), { line: 'GET /2 HTTP/1.1' })
+    followed.container.send(ok())
+    t.equal((await followed.client.message()).field('connection'), 'close')
+  })
+
   t.test('tunnels do not hold up the drain of requests, but the end of connections', async t => {
     const { engine, gate, client, container } = await tunnel(t, subject)
     const visit = await gate.next()

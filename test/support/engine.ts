@@ -153,6 +153,8 @@ export interface Stand {
   readonly gate: RecordingGate
   readonly backend: Backend
   readonly clock: FakeClock
+  /** Lets each connection end, in the order in which they came. */
+  readonly retires: (() => void)[]
   /** Connects a client. */
   client(): Promise<Wire>
   /** A client, the visit of its request and the container's end, once the request's head is there. */
@@ -184,8 +186,9 @@ export async function makeStand(t: Test, { makeEngine }: Subject, options: Stand
     idleConnectionMs: 0,
     ...rest,
   })
+  const retires: (() => void)[] = []
   const front = createServer({ allowHalfOpen: true, noDelay: true }, socket => {
-    engine.accept(socket, { address: '192.0.2.7', secure })
+    retires.push(engine.accept(socket, { address: '192.0.2.7', secure }))
   })
   const frontPort = await listen(t, front)
   t.teardown(() => engine.destroy())
@@ -195,7 +198,7 @@ export async function makeStand(t: Test, { makeEngine }: Subject, options: Stand
     wire.send(request)
     return { client: wire, container: await backend.next() }
   }
-  return { engine, gate, backend, clock, client, converse }
+  return { engine, gate, backend, clock, retires, client, converse }
 }
 
 export const get = (target = '/', fields = ''): string => `GET ${target} HTTP/1.1\r\nHost: app\r\n${fields}\r\n`

@@ -1,6 +1,6 @@
 // HTTP/2 by hand, for what no well-behaved library sends: frames (RFC 9113 §4.1) and the simplest fields (RFC 7541 §6.2.2).
 
-import { connect, createServer, type Socket } from 'node:net'
+import { connect, createServer, type ServerOpts, type Socket } from 'node:net'
 import type { Test } from 'tap'
 import { listen } from './sockets.ts'
 
@@ -117,15 +117,19 @@ export class Framed {
 }
 
 /** Connects and says hello as a client of HTTP/2. */
-export function framedClient(t: Test, port: number, settings: Buffer = Buffer.alloc(0)): Framed {
+export function framedClient(t: Pick<Test, 'teardown'>, port: number, settings: Buffer = Buffer.alloc(0)): Framed {
   const socket = connect(port, '127.0.0.1')
   t.teardown(() => socket.destroy())
   return new Framed(socket).send(preface, frame(type.settings, 0, 0, settings))
 }
 
 /** A container that says hello and then does with each stream's first fields as told. Resolves to its port. */
-export function framedContainer(t: Test, serve: (wire: Framed, stream: number) => void): Promise<number> {
-  const server = createServer(socket => {
+export function framedContainer(
+  t: Test,
+  serve: (wire: Framed, stream: number) => void,
+  options: ServerOpts = {},
+): Promise<number> {
+  const server = createServer(options, socket => {
     const wire = new Framed(socket, preface.length)
     wire.send(frame(type.settings, 0, 0))
     let seen = 0

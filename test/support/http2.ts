@@ -1,6 +1,7 @@
 // An engine between clients and a container that both speak HTTP/2 with node:http2, with a gate that writes down every
 // report.
 
+import { once } from 'node:events'
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
@@ -19,7 +20,7 @@ import { makeBytesEngine } from '../../src/engine/bytes.ts'
 import type { Dialer } from '../../src/engine/dial.ts'
 import type { Engine, EngineOptions, MakeEngine } from '../../src/engine/engine.ts'
 import { bothVersions } from '../../src/engine/versions.ts'
-import type { ClientIdentity, Gate, Order, Peer, RequestHead } from '../../src/gate/contract.ts'
+import type { ClientIdentity, Gate, Order, RequestHead } from '../../src/gate/contract.ts'
 import { FakeClock } from './clock.ts'
 import { plainDialer, RecordingGate } from './engine.ts'
 import { listen } from './sockets.ts'
@@ -51,6 +52,10 @@ export interface StreamStand {
   /** The container's connections, in order. */
   readonly sessions: ServerHttp2Session[]
   readonly misbehaviour: string[]
+  /** Lets each connection end, in the order in which they came. */
+  readonly retires: (() => void)[]
+  /** Our ends of clients' connections, in order. */
+  readonly accepted: readonly Socket[]
   client(): ClientHttp2Session
 }
 
@@ -96,7 +101,14 @@ export async function makeStreamStand(
     ...rest,
     clock,
   })
-  const port = await listen(t, front(engine, { address: '192.0.2.7', secure, client: identity }))
+  const accepted: Socket[] = []
+  const retires: (() => void)[] = []
+  const from = { address: '192.0.2.7', secure, client: identity }
+  const front = createServer({ allowHalfOpen: true, noDelay: true }, (socket: Socket) => {
+    accepted.push(socket)
+    retires.push(engine.accept(socket, from))
+  })
+  const port = await listen(t, front)
   t.teardown(() => engine.destroy())
   const client = (): ClientHttp2Session => {
     const session = connect(`http://127.0.0.1:${port}`)
@@ -104,11 +116,7 @@ export async function makeStreamStand(
     t.teardown(() => session.destroy())
     return session
   }
-  return { engine, gate, clock, port, container, sessions, misbehaviour, client }
-}
-
-function front(engine: Engine, from: Peer): ReturnType<typeof createServer> {
-  return createServer({ allowHalfOpen: true, noDelay: true }, (socket: Socket) => engine.accept(socket, from))
+  return { engine, gate, clock, port, container, sessions, misbehaviour, accepted, retires, client }
 }
 
 /** A policy that tells the container who calls, and a client that has proved it. */
@@ -161,4 +169,17 @@ export function ask(
   const stream = session.request({ ':path': '/', ...headers }, { endStream: body === undefined })
   if (body !== undefined) stream.end(body)
   return hear(stream)
+}
+
+/** Bytes that a client could send until it has no credit left, however long it waits. */
+export async function sendable(session: ClientHttp2Session): Promise<number> {
+  const answered = (): Promise<void> => new Promise((resolve, reject) => session.ping(e => (e ? reject(e) : resolve())))
+  if (session.connecting) await once(session, 'connect')
+  for (;;) {
+    const before = session.socket.bytesWritten
+    // What is given back for the bytes before a PING has come when a second one is answered.
+    await answered()
+    await answered()
+    if (session.socket.bytesWritten - before < 100) return session.socket.bytesWritten
+  }
 }

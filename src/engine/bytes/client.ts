@@ -40,6 +40,9 @@ export class Client implements Front {
   #phase: Phase = 'head'
   #running = false
   #stopped = false
+  #retired = false
+  /** Lets it end where it is now. */
+  #handedOver: (() => void) | undefined
   /** The client has ended its direction, behind bytes that were not used yet. */
   #ended = false
   #since: number
@@ -66,6 +69,10 @@ export class Client implements Front {
   /** True while a request is under way that is no tunnel. */
   get busy(): boolean {
     return this.#exchange !== undefined && !this.#exchange.tunnel
+  }
+
+  get leaving(): boolean {
+    return this.#retired || this.#shared.draining
   }
 
   // What the wire tells.
@@ -131,7 +138,9 @@ export class Client implements Front {
       this.#gone(this)
       return
     }
-    if (last || !this.wire.writable) {
+    // Whose response had begun before it was to be the last has not been told; what it sent by then is answered yet.
+    const quiet = this.asked.body.done && this.at === this.to && this.#carry.length === 0
+    if (last || (this.leaving && quiet) || !this.wire.writable) {
       this.#leave()
       return
     }
@@ -166,6 +175,13 @@ export class Client implements Front {
     if (this.#phase !== 'head') return false
     if (this.#fresh || this.asked.fields.begun) return quiet > limits.headMs
     return idleMs > 0 && quiet > idleMs
+  }
+
+  /** Takes no request after the one that is under way or has begun to come. */
+  retire(): void {
+    this.#retired = true
+    if (this.#handedOver) this.#handedOver()
+    else if (this.idle) this.close()
   }
 
   /** Ends the connection once what has been written has left. */
@@ -283,7 +299,8 @@ export class Client implements Front {
     this.at = this.to
     this.#phase = 'closed'
     this.#gone(this)
-    this.#shared.options.handOver?.(this.wire.release(), this.asked.from, early)
+    this.#handedOver = this.#shared.options.handOver?.(this.wire.release(), this.asked.from, early)
+    if (this.#retired) this.#handedOver?.()
   }
 
   #swallow(): boolean {

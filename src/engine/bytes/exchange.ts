@@ -40,6 +40,8 @@ export interface Shared {
 export interface Front extends Ear, Source {
   readonly asked: Asked
   readonly wire: Wire
+  /** True where its connection is to end with the response. */
+  readonly leaving: boolean
   /** Goes on with what is there: calls pull(), now or, where it is at work already, soon. */
   advance(): void
   /** Hands over what came behind a request that has become a tunnel. */
@@ -120,9 +122,9 @@ export class Exchange implements Driver, Asker {
     if (this.#state !== 'waiting' && this.#state !== 'dialing' && this.#state !== 'forwarding') return
     const { asked, wire } = this.#client
     this.#letGo()
-    const { down, options, draining } = this.#shared
+    const { down, options } = this.#shared
     const old = asked.version === '1.0'
-    this.#last = reply.close === true || draining || asked.closes || asked.unreadIsLarge || this.#uninvited
+    this.#last = reply.close === true || this.#client.leaving || asked.closes || asked.unreadIsLarge || this.#uninvited
     writeStatusLine(down, old ? 0 : 1, reply.status)
     for (const [name, value] of reply.headers) down.text(name).text(': ').text(value).text('\r\n')
     down.text(dateField(options.clock.now())).text(`Content-Length: ${reply.body.length}\r\n`)
@@ -258,7 +260,7 @@ export class Exchange implements Driver, Asker {
     this.#stopInvitation()
     this.#release()
     this.#ticket?.responded(head.status)
-    this.#last = this.#shared.draining || asked.closes || asked.unreadIsLarge || this.#uninvited
+    this.#last = this.#client.leaving || asked.closes || asked.unreadIsLarge || this.#uninvited
     this.#relay = new Relay(this.#shared, this.#client.wire, this.#upstream as Upstream, asked.version === '1.0', body)
     this.#last = this.#relay.begin(head, this.#last)
   }

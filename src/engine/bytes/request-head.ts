@@ -24,19 +24,13 @@ for (const id of [
   field.host,
   field.servingNamespace,
   field.servingRevision,
+  field.originalHost,
   field.xForwardedFor,
   field.contentLength,
 ]) {
   fate[id] = drop
 }
-for (const id of [
-  field.originalHost,
-  field.userAgent,
-  field.forwarded,
-  field.traceparent,
-  field.tracestate,
-  field.baggage,
-]) {
+for (const id of [field.userAgent, field.forwarded, field.traceparent, field.tracestate, field.baggage]) {
   fate[id] = look
 }
 
@@ -82,8 +76,6 @@ export function writeRequestHead(out: Out, head: Head, plan: RequestPlan): void 
     if (fate[id] === drop || gone.has(at)) return false
     if (fate[id] === pass) return true
     switch (id) {
-      case field.originalHost:
-        return original === ''
       case field.userAgent:
         return !head.isEmpty(at)
       case field.forwarded:

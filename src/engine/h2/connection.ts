@@ -5,6 +5,7 @@ import { constants, performServerHandshake, type ServerHttp2Session, type Server
 import type { Socket } from 'node:net'
 import type { Peer } from '../../gate/contract.ts'
 import { limits, type Misbehaviour } from '../engine.ts'
+import { Allowance } from './allowance.ts'
 import { Asked } from './asked.ts'
 import { Exchange, type Front, type Shared } from './exchange.ts'
 import { asReceived } from './fields.ts'
@@ -52,8 +53,7 @@ export class Connection implements Front {
   #fresh = true
   #since: number
   #leaving = false
-  #resets: number = resets.burst
-  #resetsAt: number
+  readonly #resets: Allowance
 
   constructor(socket: Socket, from: Peer, shared: Shared, gone: (connection: Connection) => void) {
     this.#from = from
@@ -61,7 +61,7 @@ export class Connection implements Front {
     this.#gone = gone
     const { clock, plaintext, extendedConnect = false, upgrades } = shared.options
     this.#since = clock.monotonic()
-    this.#resetsAt = this.#since
+    this.#resets = new Allowance(clock, resets)
     const few = plaintext === 'probes-only' && !from.secure
     const enableConnectProtocol = extendedConnect && !few
     this.#mayTunnel = enableConnectProtocol ? upgrades : () => false
@@ -77,6 +77,8 @@ export class Connection implements Front {
       maxSendHeaderBlockLength: limits.responseHeadBytes,
       ...asReceived,
     })
+    const { destroy } = this.#session
+    this.#session.destroy = (error, code) => destroy.call(this.#session, error, code ?? floodCode(error))
     this.window = new Window(this.#session, uploadWindow)
     this.#session.on('stream', (stream, _headers, flags, raw) => this.#open(stream, flags, raw))
     this.#session.on('error', error => this.#broke(error))
@@ -117,10 +119,7 @@ export class Connection implements Front {
 
   /** CVE-2023-44487: who opens streams only to break them off costs us more than it pays. */
   reset(): void {
-    const now = this.#shared.options.clock.monotonic()
-    this.#resets = Math.min(resets.burst, this.#resets + ((now - this.#resetsAt) * resets.perSecond) / 1000) - 1
-    this.#resetsAt = now
-    if (this.#resets < 0) this.#refuse('reset-flood')
+    if (!this.#resets.take()) this.#refuse('reset-flood')
   }
 
   /** True where the client has had its time. Streams that it does not take to their end are broken off. */
@@ -171,4 +170,13 @@ export class Connection implements Front {
   #broke(error: Error): void {
     if ('code' in error && String(error.code).startsWith('ERR_HTTP2_')) this.#shared.options.misbehaved?.('protocol')
   }
+}
+
+/** nghttp2's: FLOODED, TOO_MANY_CONTINUATIONS. */
+const floods: ReadonlySet<unknown> = new Set([-904, -905, 'ERR_HTTP2_TOO_MANY_INVALID_FRAMES'])
+
+/** Node would say INTERNAL_ERROR of it, as if it were our fault. */
+function floodCode(error: NodeJS.ErrnoException | number | undefined): number | undefined {
+  if (!(error instanceof Error)) return undefined
+  return floods.has(error.errno) || floods.has(error.code) ? NGHTTP2_ENHANCE_YOUR_CALM : undefined
 }

@@ -75,7 +75,7 @@ export class Discovery {
         if (this.#spoken === 'h2') this.#upstreams.adopt(outcome, each => settle(this.#seen(each)))
         else settle(outcome)
       },
-      { offer: ['h2', 'http/1.1'] },
+      { offer: ['h2', 'http/1.1'], askHttp2: this.#upstreams.ask },
     )
     return () => {
       wanted = false

@@ -105,6 +105,8 @@ export class Exchange implements Driver, TunnelCaller {
     const { order } = this.#ticket
     if (order === 'start') this.start()
     else if (order !== 'wait') this.answer(order)
+    // Nobody reads yet what comes behind the head: it holds back the connection's credit, or each stream would fill its own.
+    if (!this.#whole && !this.#call && this.#state !== 'ended') this.#front.window.stop(this.#stream)
   }
 
   // Orders.
@@ -160,6 +162,7 @@ export class Exchange implements Driver, TunnelCaller {
     const expects = this.#asked.header('expect')?.toLowerCase() === '100-continue'
     if (expects) this.#stopTimer = this.#shared.options.clock.after(inviteMs, () => this.interim(100, []))
     this.#stream.on('data', onData as () => void)
+    this.#front.window.go(this.#stream)
   }
 
   #sendAgain(call: Call): void {
@@ -196,7 +199,8 @@ export class Exchange implements Driver, TunnelCaller {
   }
 
   drained(): void {
-    if (this.#state !== 'ended') this.#front.window.go(this.#stream)
+    // In front of a switch it is the head that has left, and what comes behind it is nobody's yet.
+    if (this.#state !== 'ended' && (this.tunnel || this.#asked.hasBody)) this.#front.window.go(this.#stream)
   }
 
   clientDrained(): void {
@@ -252,6 +256,7 @@ export class Exchange implements Driver, TunnelCaller {
       .on('drain', onDrain as () => void)
       .on('data', onData as () => void)
       .on('end', onEnd as () => void)
+    this.#front.window.go(this.#stream)
     this.#answer.open(fields)
     this.#front.tunnelled()
   }

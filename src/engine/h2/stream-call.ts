@@ -4,17 +4,17 @@ import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'nod
 import { Fault, systemCode } from '../../base/errors.ts'
 import type { Call, Caller } from './call.ts'
 import { fieldMap, statusOf, withoutPseudo } from './fields.ts'
-import type { Window } from './window.ts'
 
 const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = constants
 
 /** What a call wants of the connection that it runs on. */
 export interface Line {
-  readonly window: Window
   /** The connection itself is gone, and this is why; undefined while it lives. */
   readonly lost: Fault | undefined
   /** True where an earlier request was carried. */
   readonly used: boolean
+  /** The container is about to get a RST_STREAM. */
+  cancelled(): void
   done(call: StreamCall): void
 }
 
@@ -73,18 +73,18 @@ export class StreamCall implements Call {
   }
 
   stop(): void {
-    this.#line.window.stop(this.#stream)
+    this.#stream.pause()
   }
 
   go(): void {
-    this.#line.window.go(this.#stream)
+    this.#stream.resume()
   }
 
   cancel(): void {
     this.#caller = undefined
-    this.#line.window.forget(this.#stream)
     // What still comes is thrown away, or the stream would never be over.
     this.#stream.resume()
+    if (!this.#complete || !this.#stream.writableEnded) this.#line.cancelled()
     this.#stream.close(this.#complete ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL)
   }
 
@@ -137,7 +137,6 @@ export class StreamCall implements Call {
   }
 
   closed(): void {
-    this.#line.window.forget(this.#stream)
     this.#line.done(this)
     const caller = this.#caller
     this.#caller = undefined

@@ -1,38 +1,44 @@
 // A connection to the container that speaks HTTP/2, and how many streams it has room for.
 
-import { type ClientHttp2Session, connect, type Settings } from 'node:http2'
+import { type ClientHttp2Session, connect, constants, type Settings } from 'node:http2'
+import type { Socket } from 'node:net'
 import { Fault, systemCode } from '../../base/errors.ts'
 import type { Verdict } from '../../gate/contract.ts'
 import type { Link } from '../dial.ts'
+import { Lapse, lapsed } from '../expiry.ts'
+import type { Allowance } from './allowance.ts'
 import type { Caller } from './call.ts'
 import { asReceived } from './fields.ts'
 import { type Line, StreamCall } from './stream-call.ts'
-import { Window } from './window.ts'
-
-/** What one response may have waiting: little, as the container is next to us and gives more as soon as it is asked. */
-const streamWindow = 256 * 1024
-/** What all responses of a connection may have waiting together. */
-const connectionWindow = 64 * 1024 * 1024
 
 /** Most streams that a connection is given, whatever the container allows. */
 const maxStreams = 1_000
 
+/** What one response may have waiting: little, as the container is next to us and gives more as soon as it is asked. */
+const streamWindow = 64 * 1024
+
+/** Never what holds anybody up: who does not take an answer holds up his own, and not those of others behind it. */
+const connectionWindow = maxStreams * streamWindow
+
 const settings: Settings = { enablePush: false, initialWindowSize: streamWindow, maxHeaderListSize: 1 << 20 }
 
-interface Owner {
+export interface Owner {
   /** It has room for streams that it had not before. */
   roomier(): void
   gone(upstream: Upstream): void
 }
 
 export class Upstream implements Line {
-  readonly verdict: Verdict
+  verdict: Verdict
   readonly scheme: 'http' | 'https'
-  readonly window: Window
   lost: Fault | undefined
+  /** Streams that may be broken off from this side: never more are open. Undefined where it takes no requests yet. */
+  resets: Allowance | undefined
   idleSince = 0
+  readonly #socket: Socket
   readonly #session: ClientHttp2Session
   readonly #owner: Owner
+  readonly #lapse = new Lapse()
   #open = 0
   #carried = 0
   #limit = 0
@@ -45,6 +51,7 @@ export class Upstream implements Line {
     const { socket } = link
     this.verdict = link.verdict
     this.scheme = 'encrypted' in socket ? 'https' : 'http'
+    this.#socket = socket
     this.#owner = owner
     let told = false
     const tell = (fault: Fault | undefined): void => {
@@ -71,7 +78,7 @@ export class Upstream implements Line {
       peerMaxConcurrentStreams: maxStreams,
       ...asReceived,
     })
-    this.window = new Window(this.#session, connectionWindow)
+    this.#session.setLocalWindowSize(connectionWindow)
     this.#session.on('remoteSettings', given => {
       this.#limit = Math.min(given.maxConcurrentStreams ?? maxStreams, maxStreams)
       tell(undefined)
@@ -89,7 +96,7 @@ export class Upstream implements Line {
 
   /** True where one more stream may be opened. */
   get room(): boolean {
-    return this.#open < this.#limit && this.living
+    return this.#open < Math.min(this.#limit, this.resets?.left ?? 0) && this.living
   }
 
   /** False from the container's GOAWAY on. */
@@ -105,12 +112,22 @@ export class Upstream implements Line {
     return this.#carried > 1
   }
 
+  /** What it carried so far was no request. @param verdict behind which it stands from now on */
+  admit(verdict: Verdict): void {
+    this.verdict = verdict
+    this.#carried = 0
+  }
+
   /** @param fields as callFields() makes them @param whole true where no body follows */
   ask(fields: string[], whole: boolean, caller: Caller): StreamCall {
     const stream = this.#session.request(fields, { endStream: whole, waitForTrailers: !whole })
     this.#open++
     this.#carried++
     return new StreamCall(stream, this, caller)
+  }
+
+  cancelled(): void {
+    this.resets?.take()
   }
 
   done(): void {
@@ -123,8 +140,18 @@ export class Upstream implements Line {
     this.#session.close()
   }
 
+  /** Breaks off the streams of a connection that has outlived its verdict for too long. */
+  expire(valid: boolean, now: number): void {
+    if (!this.#lapse.isOver(valid, now)) return
+    this.lost ??= new Fault('upstream-untrusted', lapsed)
+    this.#session.destroy(this.lost, constants.NGHTTP2_CANCEL)
+    this.destroy()
+  }
+
   destroy(): void {
     this.#session.destroy()
+    // Of a session that was retired node:http2 leaves the end of the socket to the container.
+    this.#socket.destroy()
   }
 }
 

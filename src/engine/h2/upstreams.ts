@@ -1,15 +1,26 @@
 // Connections to the container that speak HTTP/2: all requests share the first one with room, and another is dialed only
 // where every one is full. Each stands behind its verdict: when that is over it takes no new stream, and closes when those
-// that it has have ended.
+// that it has have ended or have had their time.
 
 import type { Clock } from '../../base/clock.ts'
 import { Fault } from '../../base/errors.ts'
-import type { Dialer, Link } from '../dial.ts'
+import type { AskHttp2, Dialer, Link } from '../dial.ts'
 import { limits } from '../engine.ts'
+import { Allowance } from './allowance.ts'
+import { ask } from './question.ts'
 import { Upstream } from './upstream.ts'
 
 /** How long a container may take to say that it speaks HTTP/2. */
 const settingsMs = 10_000
+
+/**
+ * Streams of one connection that may be broken off: less than Node's server takes (nghttp2: 1,000, and 33 a second), which
+ * else ends the connection, and with it the requests of clients that broke nothing off.
+ */
+const resets = { burst: 900, perSecond: 30 } as const
+
+/** The next one would do no better: it allows no stream, or its verdict was over before it could be used. */
+const unfit = new Fault('upstream-closed', 'http2: a new connection to the container takes no request')
 
 type Done = (outcome: Upstream | Fault) => void
 
@@ -17,9 +28,12 @@ export class Upstreams {
   readonly #dialer: Dialer
   readonly #clock: Clock
   readonly #authority: string
+  /** Those that take no more streams among them, until they are gone. */
   #all: Upstream[] = []
   /** In line for room, in order. */
   readonly #waiting = new Set<Done>()
+  /** Connections that were asked a challenge and are not handed over yet, by socket. */
+  readonly #asked = new WeakMap<Link['socket'], Upstream>()
   #dialing = false
   #closed = false
   #telling = false
@@ -44,10 +58,23 @@ export class Upstreams {
     return () => this.#waiting.delete(mine)
   }
 
-  /** Takes over a connection that was dialed for something else and turned out to speak HTTP/2. */
+  /** For the dialer: it has no stream but the question until adopt() is told the verdict. */
+  readonly ask: AskHttp2 = (socket, challenge, done) => {
+    this.#asked.set(socket, ask(socket, challenge, this.#authority, this, done))
+  }
+
+  /** Takes over a connection that speaks HTTP/2, whatever it was dialed for. */
   adopt(link: Link, done: Done): void {
-    if (link.socket.destroyed) {
-      done(new Fault('upstream-closed', 'EOF'))
+    const asked = this.#asked.get(link.socket)
+    if (link.socket.destroyed || asked?.living === false) {
+      link.socket.destroy()
+      done(asked?.lost ?? new Fault('upstream-closed', 'EOF'))
+      return
+    }
+    if (asked) {
+      asked.admit(link.verdict)
+      this.#add(asked)
+      done(asked)
       return
     }
     const settled = (outcome: Upstream | Fault): void => {
@@ -56,17 +83,25 @@ export class Upstreams {
     }
     const upstream = new Upstream(link, this.#authority, this, fault => settled(fault ?? upstream))
     const stop = this.#clock.after(settingsMs, () => upstream.destroy())
+    this.#add(upstream)
+  }
+
+  #add(upstream: Upstream): void {
+    upstream.idleSince = this.#clock.monotonic()
+    upstream.resets = new Allowance(this.#clock, resets)
     this.#all.push(upstream)
     if (this.#closed) upstream.destroy()
   }
 
-  /** Closes what has waited for too long, and what is not to be trusted any more. */
+  /** Closes what has waited for too long, and what is not to be trusted any more: idle at once, at work in the end. */
   sweep(): void {
     const now = this.#clock.monotonic()
     for (const upstream of [...this.#all]) {
       if (!upstream.idle) upstream.idleSince = now
       const old = upstream.idle && now - upstream.idleSince > limits.upstreamIdleMs
-      if (old || !this.#dialer.valid(upstream.verdict)) this.#retire(upstream)
+      const valid = this.#dialer.valid(upstream.verdict)
+      if (old || !valid) upstream.retire()
+      upstream.expire(valid, now)
     }
   }
 
@@ -82,6 +117,7 @@ export class Upstreams {
     queueMicrotask(() => {
       this.#telling = false
       this.#serve()
+      if (this.#waiting.size > 0) this.#dial()
     })
   }
 
@@ -93,24 +129,22 @@ export class Upstreams {
     for (const upstream of this.#all) {
       if (!upstream.room) continue
       if (this.#dialer.valid(upstream.verdict)) return upstream
-      this.#retire(upstream)
+      upstream.retire()
     }
     return undefined
   }
 
-  #retire(upstream: Upstream): void {
-    this.gone(upstream)
-    upstream.retire()
-  }
-
-  #serve(): void {
+  /** @returns whether anybody was */
+  #serve(): boolean {
+    let served = false
     for (const done of this.#waiting) {
       const upstream = this.#find()
       if (!upstream) break
       this.#waiting.delete(done)
+      served = true
       done(upstream)
     }
-    if (this.#waiting.size > 0) this.#dial()
+    return served
   }
 
   /** One at a time: those who wait share what it gives. */
@@ -120,7 +154,8 @@ export class Upstreams {
     const settled = (outcome: Upstream | Fault): void => {
       this.#dialing = false
       if (outcome instanceof Fault) this.#fail(outcome)
-      else this.#serve()
+      else if (!this.#serve()) this.#fail(unfit)
+      else if (this.#waiting.size > 0) this.#dial()
     }
     this.#dialer.dial(
       outcome => {
@@ -135,7 +170,7 @@ export class Upstreams {
           )
         } else this.adopt(outcome, settled)
       },
-      { offer: ['h2'] },
+      { offer: ['h2'], askHttp2: this.ask },
     )
   }
 

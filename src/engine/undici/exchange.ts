@@ -33,7 +33,7 @@ export interface ExchangeContext {
   readonly options: EngineOptions
   readonly strip: ReadonlySet<string>
   readonly from: Peer
-  /** True while the engine drains: each response closes its connection. */
+  /** True where the response closes its connection, as it is to end or the engine drains. */
   readonly draining: () => boolean
 }
 

@@ -8,7 +8,7 @@ import { verify } from 'node:crypto'
 import { type IncomingMessage, request } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { Role } from '../../attest/bind.ts'
-import { bindingOid } from '../../attest/binding.ts'
+import { type Binding, readBinding } from '../../attest/binding.ts'
 import { type Certificate, readCertificate } from '../../attest/certificate.ts'
 import { exporterBytes, exporterLabel } from '../../attest/challenge.ts'
 import { readCrl, requireIssuedBy } from '../../attest/crl.ts'
@@ -57,6 +57,8 @@ export interface ProvisionSourceOptions {
 }
 
 export interface Learned {
+  /** What our certificate says of us, and of the machine that we are on. */
+  readonly binding: Binding
   /** DER: whose signatures count. */
   readonly bundle: Answer['bundle']
   /** The CA's time, signed for our connection; milliseconds since the epoch. */
@@ -105,16 +107,21 @@ async function askOnce(options: ProvisionSourceOptions, signal: AbortSignal): Pr
   const asked = await certificateRequest({ key, subject: { commonName: 'postern' } })
   done?.('key')
   const socket = await connect(signal)
+  // Nobody reads it while the quote is made; one that has broken by then is found so below.
+  socket.on('error', () => {})
   try {
     const channel = new Uint8Array(socket.exportKeyingMaterial(exporterBytes, exporterLabel, requestContext(asked)))
     const own = { spki, role, policyDigest, service, channels: [channel] } as const
     const evidence = await makeRequestEvidence(source, own)
     done?.('quote')
+    if (socket.destroyed) throw unavailable(options, 'it broke off while our evidence was made')
     const answer = readAnswer(await post(options, socket, writeQuestion({ request: asked, evidence }), signal))
-    requireOurs(options, readLeaf(answer.chain[0]), spki, evidence)
+    const leaf = readLeaf(answer.chain[0])
+    requireOurs(options, leaf, spki, evidence)
+    const binding = bindingOf(options, leaf)
     const at = timeOf(answer, channel)
     const credential = toCredential(answer.chain, key.privateKey, 'enclave')
-    learned({ bundle: answer.bundle, at, floors: answer.floors, revoked: revokedBy(answer) })
+    learned({ binding, bundle: answer.bundle, at, floors: answer.floors, revoked: revokedBy(answer) })
     done?.('certificate')
     return credential
   } finally {
@@ -205,11 +212,23 @@ function requireOurs(
   if (!equalBytes(leaf.spki, spki)) throw malformed('a certificate for another key')
   const shown = leaf.extensions.find(({ oid }) => oid === taggedEvidenceOid)
   if (shown === undefined || !equalBytes(shown.value, evidence)) throw malformed('a certificate without our evidence')
-  if (!leaf.extensions.some(({ oid }) => oid === bindingOid)) throw malformed('a certificate without a binding')
   const want = [...dnsNames.map(name => `DNS:${name}`), `URI:${service}/${role}`]
   const got = (leaf.x509.subjectAltName ?? '').split(', ')
   if (got.length === want.length && want.every(name => got.includes(name))) return
   throw malformed(`a certificate for ${got.join(', ').slice(0, 256)}, not for ${want.join(', ')}`)
+}
+
+/** @throws Fault 'issuer-malformed' for a certificate that says nothing, or that we are somebody else */
+function bindingOf({ role, policyDigest }: ProvisionSourceOptions, leaf: Certificate): Binding {
+  let binding: Binding | undefined
+  try {
+    binding = readBinding(leaf)
+  } catch {
+    throw malformed('a binding that is none')
+  }
+  if (binding === undefined) throw malformed('a certificate without a binding')
+  if (binding.role === role && binding.policyDigest === toHex(policyDigest)) return binding
+  throw malformed(`a certificate for ${binding.role} under ${binding.policyDigest}`)
 }
 
 /** What time it is, as whoever issued the certificate has signed it for this connection: an anchor, or one below it. */

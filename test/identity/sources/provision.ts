@@ -1,22 +1,31 @@
 import { sign } from 'node:crypto'
 import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
 import t from 'tap'
-import { bindingOid } from '../../../src/attest/binding.ts'
+import { type Binding, bindingOid, writeBinding } from '../../../src/attest/binding.ts'
 import { readCertificate } from '../../../src/attest/certificate.ts'
 import { readRequest, requestContext } from '../../../src/attest/csr.ts'
 import { taggedEvidenceOid } from '../../../src/attest/ratls.ts'
+import { toHex } from '../../../src/base/bytes.ts'
 import { systemClock } from '../../../src/base/clock.ts'
 import { Fault } from '../../../src/base/errors.ts'
 import { chainPem, withKeyPem } from '../../../src/identity/credential.ts'
 import { type Answer, readQuestion, timeLabel, writeAnswer, writeTime } from '../../../src/identity/issuance.ts'
 import { type Learned, type ProvisionSourceOptions, provisionSource } from '../../../src/identity/sources/provision.ts'
 import { generateKey, issue, revocationList } from '../../../src/identity/x509.ts'
-import { makeTee, refusingTee } from '../../support/evidence.ts'
+import { makeTee, mrenclave, refusingTee } from '../../support/evidence.ts'
 import { makeCredential, makeRoot, type TestAuthority } from '../../support/identity.ts'
 import { policyDigest, revocationSet, service, startCa, unlock } from '../../support/provision.ts'
 
+const binding: Binding = {
+  role: 'proxy',
+  policyDigest: toHex(policyDigest),
+  tee: 'sgx',
+  mrenclave: toHex(mrenclave),
+  platform: 'ab'.repeat(16),
+  serial: 0,
+}
 const dnsNames = ['kn-user-shop', 'data-plane.knative.dev']
 
 function options(port: number, more: Partial<ProvisionSourceOptions> = {}): ProvisionSourceOptions {
@@ -64,7 +73,7 @@ t.test('a certificate from the CA, for a key that was born here', async t => {
   const credential = await first(options(running.port, { learned, done } as Partial<ProvisionSourceOptions>))
   t.equal(credential.keyOrigin, 'enclave')
   t.match(readCertificate(credential.chain[0]).x509.subjectAltName, `URI:${service}/proxy`)
-  t.equal(told.length, 1)
+  t.match(told, [{ binding: { role: 'proxy', platform: /^[0-9a-f]{32}$/ } }])
   t.same([...(told[0]?.revoked ?? [])], ['41ff'])
   t.ok(Math.abs((told[0]?.at ?? 0) - Date.now()) < 60_000)
   t.same(phases, ['key', 'quote', 'certificate'])
@@ -87,7 +96,33 @@ t.test('a CA that is not there, or not ours, is a failed renewal', async t => {
   await t.rejects(first({ ...gone, connect: () => Promise.reject(untrusted) }), untrusted)
 })
 
+t.test('a CA that breaks off while evidence is made for it is a failed renewal, and soon', async t => {
+  const { port, server, close } = await lying({})
+  server.on('connection', raw =>
+    server.once('secureConnection', () => setImmediate(() => (raw as Socket).resetAndDestroy())),
+  )
+  const tee = makeTee()
+  let quoting: TLSSocket | undefined
+  const source: typeof tee = {
+    ...tee,
+    async quote(data) {
+      if (quoting && !quoting.closed) await new Promise(resolve => quoting?.once('close', resolve))
+      return tee.quote(data)
+    },
+  }
+  const honest = options(port)
+  const connect = async (signal: AbortSignal): Promise<TLSSocket> => {
+    quoting = await honest.connect(signal)
+    quoting.removeAllListeners('error')
+    return quoting
+  }
+  await t.rejects(first({ ...honest, source, connect }), { code: 'issuer-unavailable', message: /broke off/ })
+  close()
+})
+
 interface Lie {
+  /** The extension's value; empty for none. */
+  readonly binding?: Uint8Array
   readonly leaf?: Parameters<typeof issue>[0] | object
   readonly answer?: (answer: Answer, root: TestAuthority) => Answer | Promise<Answer>
   readonly raw?: { readonly status?: number; readonly body: Uint8Array }
@@ -119,7 +154,7 @@ async function lying(lie: Lie) {
       notAfter: Date.now() + 600_000,
       extensions: [
         { oid: taggedEvidenceOid, value: evidence },
-        { oid: bindingOid, value: new Uint8Array(1) },
+        ...(lie.binding?.length === 0 ? [] : [{ oid: bindingOid, value: lie.binding ?? writeBinding(binding) }]),
       ],
       ...lie.leaf,
     })
@@ -138,7 +173,7 @@ async function lying(lie: Lie) {
     response.end(writeAnswer((await lie.answer?.(answer, root)) ?? answer))
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  return { port: (server.address() as AddressInfo).port, close: () => server.close() }
+  return { server, port: (server.address() as AddressInfo).port, close: () => server.close() }
 }
 
 t.test('what it says is looked at', async t => {
@@ -152,6 +187,10 @@ t.test('what it says is looked at', async t => {
     ['a name more', { leaf: { dnsNames: [...dnsNames, 'admin'] } }, /not for DNS:kn-user-shop/],
     ['another service', { leaf: { uris: [`${service}-2/proxy`] } }, /not for/],
     ['no evidence', { leaf: { extensions: [{ oid: bindingOid, value: new Uint8Array(1) }] } }, /without our evidence/],
+    ['no binding', { binding: new Uint8Array() }, /without a binding/],
+    ['a binding of no form', { binding: new Uint8Array(1) }, /a binding that is none/],
+    ['another role', { binding: writeBinding({ ...binding, role: 'workload' }) }, /a certificate for workload under/],
+    ['another policy', { binding: writeBinding({ ...binding, policyDigest: '0'.repeat(64) }) }, /proxy under 000/],
     ['a time for another connection', { channel: new Uint8Array(32) }, /time for another connection/],
     [
       'a time that others signed',
