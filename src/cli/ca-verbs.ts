@@ -74,4 +74,12 @@ export const caVerbs: readonly EvidenceVerb[] = [
     flags: [],
     run: async (parsed, io) => (await import('./ca.ts')).checkAudit(parsed, io),
   },
+  {
+    name: 'ca digest',
+    summary: "print what the attesting CA's evidence names its options by, for the policyDigests of others",
+    usage: 'FILE',
+    positionals: [{ name: 'FILE', help: 'its options, byte for byte as they were measured' }],
+    flags: [],
+    run: async (parsed, io) => (await import('./ca-digest.ts')).digestOptions(parsed, io),
+  },
 ]

@@ -32,20 +32,17 @@ function parse(bytes: Uint8Array, from: string): unknown {
 }
 
 function contradictions(options: InjectOptions): Complaint[] {
-  const { platform, nri, policy, mounts } = options
+  const { platform, nri, policy, mounts, epc, memory, sidecar } = options
   const found: Complaint[] = []
-  for (const key of ['epc', 'memory'] as const) {
-    const { least, default: normal, most } = options[key]
+  const bounds = Object.entries({
+    '/epc': epc,
+    '/memory': memory,
+    ...(sidecar && { '/sidecar/concurrency': sidecar.concurrency, '/sidecar/timeoutSeconds': sidecar.timeoutSeconds }),
+  })
+  for (const [path, { least, default: normal, most }] of bounds) {
     if (least <= normal && normal <= most) continue
-    const got = [least, normal, most].map(quantity).join(', ')
-    found.push({ path: `/${key}`, want: 'least, default and most in rising order', got })
-  }
-  for (const key of ['concurrency', 'timeoutSeconds'] as const) {
-    if (!options.sidecar) break
-    const { least, default: normal, most } = options.sidecar[key]
-    if (least <= normal && normal <= most) continue
-    const got = [least, normal, most].join(', ')
-    found.push({ path: `/sidecar/${key}`, want: 'least, default and most in rising order', got })
+    const got = [least, normal, most].map(each => (typeof each === 'bigint' ? quantity(each) : each)).join(', ')
+    found.push({ path, want: 'least, default and most in rising order', got })
   }
   if (platform === 'none' && options.aesm !== null) {
     found.push({ path: '/aesm', want: 'null, for platform "none"', got: 'a socket' })

@@ -313,6 +313,7 @@ export function dangers(policy: Policy): readonly string[] {
 /** Choices that are sound for their purpose and weaker than the strongest, as dotted paths with their value. */
 export function weaknesses(policy: Policy): readonly string[] {
   const { inbound, upstream } = policy
+  const accept = policy.identity.issuer?.accept ?? ''
   const table: readonly (readonly [boolean, string])[] = [
     [inbound.plaintext === 'serve', 'inbound.plaintext=serve'],
     [inbound.tlsFloor === 'TLSv1.2', 'inbound.tls>=1.2'],
@@ -329,6 +330,11 @@ export function weaknesses(policy: Policy): readonly string[] {
     [upstream.mode !== 'plaintext' && upstream.allowUnframed, 'upstream.allowUnframed'],
     [policy.observe.includes('*'), 'observe.allow=*'],
     [policy.signed?.required === false, 'signed.required=false'],
+    [anyOptions(policy.peers[accept]), `peers.${accept}.policyDigests=any`],
   ]
   return table.filter(([on]) => on).map(([, name]) => name)
 }
+
+/** A CA whose signer alone is named may have been signed with any options, and those say who unlocks it. */
+const anyOptions = (ca: Policy['peers'][string] | undefined): boolean =>
+  ca?.policyDigests.length === 0 && !ca.enclaves.every(enclave => 'mrenclave' in enclave)

@@ -233,7 +233,10 @@ class Attempt {
     })
     socket.setNoDelay(true)
     socket.setKeepAlive(true, keepAliveMs)
-    socket.once('secureConnect', () => this.#judge(socket, judge))
+    socket.once('secureConnect', () => {
+      // What reads the peer's certificates is Node's, and they are the peer's to choose.
+      this.#judge(socket, judge).catch(error => this.#refuse(noJudgement(error).reasons))
+    })
     return socket
   }
 

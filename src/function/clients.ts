@@ -50,18 +50,18 @@ export function makeDoor({ evidence, issued, clock, report }: DoorOptions): Door
     if (!genuine.accepted || !issued) return genuine
     const { service } = issued
     const whose = { service, role: 'proxy', usage: 'clientAuth', fresh: true, samePlatform: true } as const
-    try {
-      const vouched = await issued.by.judge(chain, whose, clock.now())
-      return vouched.accepted ? { accepted: true, until: Math.min(genuine.until, vouched.until) } : vouched
-    } catch (error) {
-      return { accepted: false, reasons: [{ rule: 'internal', want: 'a judgement', got: describe(error) }] }
-    }
+    const vouched = await issued.by.judge(chain, whose, clock.now())
+    return vouched.accepted ? { accepted: true, until: Math.min(genuine.until, vouched.until) } : vouched
   }
 
   function refuse(socket: TLSSocket, reasons: readonly Reason[]): false {
     report({ event: 'client-refused', reason: textOf(reasons) })
     socket.destroy()
     return false
+  }
+
+  function broken(socket: TLSSocket, error: unknown): false {
+    return refuse(socket, [{ rule: 'internal', want: 'a judgement', got: describe(error) }])
   }
 
   /** Other collateral, or another bundle, is another verdict: who has been revoked leaves at once. */
@@ -77,26 +77,26 @@ export function makeDoor({ evidence, issued, clock, report }: DoorOptions): Door
   }
 
   const stop = clock.every(lookEveryMs, () => {
-    for (const [socket, guest] of guests) void look(socket, guest)
+    for (const [socket, guest] of guests) look(socket, guest).catch(error => broken(socket, error))
   })
-  return {
-    async letsIn(socket) {
-      const chain = chainOf(socket)
-      if (!chain) {
-        const want = 'TLS 1.3 with a certificate, shown on this connection'
-        return refuse(socket, [{ rule: 'certificate', want, got: 'none' }])
-      }
-      const guest = { chain, until: 0, generation: generation() }
-      const admission = await judge(chain)
-      if (!admission.accepted) return refuse(socket, admission.reasons)
-      if (socket.destroyed) return false
-      guest.until = admission.until
-      guests.set(socket, guest)
-      socket.once('close', () => guests.delete(socket))
-      return true
-    },
-    close: stop,
+
+  async function letsIn(socket: TLSSocket): Promise<boolean> {
+    const chain = chainOf(socket)
+    if (!chain) {
+      const want = 'TLS 1.3 with a certificate, shown on this connection'
+      return refuse(socket, [{ rule: 'certificate', want, got: 'none' }])
+    }
+    const guest = { chain, until: 0, generation: generation() }
+    const admission = await judge(chain)
+    if (!admission.accepted) return refuse(socket, admission.reasons)
+    if (socket.destroyed) return false
+    guest.until = admission.until
+    guests.set(socket, guest)
+    socket.once('close', () => guests.delete(socket))
+    return true
   }
+
+  return { letsIn: socket => letsIn(socket).catch(error => broken(socket, error)), close: stop }
 }
 
 /** The certificates that were shown, and whose key was proved, on this connection. */

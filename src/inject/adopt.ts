@@ -35,17 +35,18 @@ export function adopt(
   }
   reasons.push(...unfit(spec))
   const there = containers.find(each => at(each, 'name') === containerName)
-  // A mesh may have added a container with ports of its own since the first pass, which knew the port.
-  const served = servedBy(others, there ? portOf(there) : settings.port, reasons)
+  // A mesh may have added a container with ports of its own since the first pass, which knew the port and moved the probe.
+  const served = there ? servedBy(others, portOf(there), reasons, true) : servedBy(others, settings.port, reasons)
   const serving = others.find(each => at(each, 'name') === served?.container)
-  const probe = serving && movedProbe(serving, reasons)
+  const probe = serving && !there ? movedProbe(serving, reasons) : undefined
   if (reasons.length > before || served === undefined || service === undefined) return pod
 
   const template = textAt(labelsOf(pod), 'pod-template-hash')
   const revision = template === '' ? service : `${service}-${template}`
   const wanted = sidecarContainer({ sidecar, settings, served, service, revision, probe })
   if (there !== undefined) {
-    reasons.push(...foreign(there, wanted))
+    // One by one: there may be more of them than a call takes arguments.
+    for (const each of foreign(there, wanted)) reasons.push(each)
     return pod
   }
   return put(pod, 'spec', withContainer(spec, served, wanted, settings))
@@ -79,6 +80,12 @@ function unfit(spec: JsonObject): readonly string[] {
   return rules.filter(([broken]) => broken).map(([, sentence]) => sentence)
 }
 
+/** What decides what runs in a container, besides its variables and mounts; the API server adds none of it. */
+const deciding = [
+  ...['image', 'command', 'args', 'envFrom', 'workingDir', 'volumeDevices'],
+  ...['lifecycle', 'livenessProbe', 'startupProbe'],
+]
+
 /** What of the container is not as the operator has it: a pod's author may have written one of this name. */
 function foreign(there: JsonObject, wanted: JsonObject): readonly string[] {
   const values = (container: JsonObject): JsonObject =>
@@ -90,21 +97,39 @@ function foreign(there: JsonObject, wanted: JsonObject): readonly string[] {
   const [got, want] = [values(there), values(wanted)]
   const extra = Object.keys(got).filter(name => at(want, name) === undefined)
   const differ = Object.entries(want).filter(([name, value]) => !covers(at(got, name), value))
-  const parts = ['image', 'command', 'args', 'envFrom'].filter(key => {
+  const parts = deciding.filter(key => {
     const value = at(wanted, key)
     return value === undefined ? at(there, key) !== undefined : !covers(at(there, key), value)
   })
-  return [...parts, ...extra, ...differ.map(([name]) => name)].map(
-    what => `${containerName}: ${what}: not as the operator has it; take the container out, the injector adds it`,
-  )
+  return [...parts, ...extra, ...differ.map(([name]) => name)].map(notOurs)
 }
+
+/** Below it are credentials of the pod's own, which the API server and other webhooks bring. */
+const credentials = '/var/run/secrets/'
+
+/**
+ * Other files in the place of the operator's: a policy in the policy's, a program in the program's.
+ * @param placed the folders where the injector mounts something
+ */
+export function foreignMounts(proxy: JsonObject, placed: readonly string[]): readonly string[] {
+  return objectsAt(proxy, 'volumeMounts')
+    .map(each => textAt(each, 'mountPath'))
+    .filter(path => !placed.includes(path) && (!path.startsWith(credentials) || path.includes('..')))
+    .map(path => notOurs(`volumeMounts ${path}`))
+}
+
+const notOurs = (what: string): string =>
+  `${containerName}: ${what}: not as the operator has it; take the container out, the injector adds it`
+
+/** Kubernetes' own, which a file on disk leaves out. */
+const defaultGraceSeconds = 30
 
 function withContainer(spec: JsonObject, served: Served, wanted: JsonObject, settings: SidecarSettings): JsonObject {
   const containers = objectsAt(spec, 'containers').map(each =>
     at(each, 'name') === served.container ? draining(withoutProbe(each)) : each,
   )
   const grace = at(spec, 'terminationGracePeriodSeconds')
-  const longest = Math.max(typeof grace === 'number' ? grace : 0, settings.timeoutSeconds)
+  const longest = Math.max(typeof grace === 'number' ? grace : defaultGraceSeconds, settings.timeoutSeconds)
   return { ...spec, terminationGracePeriodSeconds: longest, containers: [...containers, wanted] }
 }
 

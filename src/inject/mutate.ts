@@ -5,10 +5,10 @@
 import type { JsonObject } from '../base/json.ts'
 import { bytesOf, quantity } from '../base/quantity.ts'
 import type { InjectOptions } from '../config/inject-shape.ts'
-import { adopt, askedLabel, sidecarVolumes } from './adopt.ts'
+import { adopt, askedLabel, foreignMounts, sidecarVolumes } from './adopt.ts'
 import { diff, type Operation } from './diff.ts'
-import { readOverrides, type Settings } from './overrides.ts'
-import { socketFolder, table } from './platforms.ts'
+import { mostReasons, readOverrides, type Settings } from './overrides.ts'
+import { foreignAnnotations, type Pairs, socketFolder, table } from './platforms.ts'
 import { forbidden, harden } from './security.ts'
 import { containerName } from './sidecar.ts'
 import { append, at, covers, objectAt, objectsAt, put, textAt } from './tree.ts'
@@ -32,17 +32,32 @@ export function inject(pod: JsonObject, options: InjectOptions): Injection {
   const reasons: string[] = []
   const others = containers.map(each => textAt(each, 'name')).filter(name => name !== containerName)
   const sidecar = whose === 'knative' ? undefined : (options.sidecar ?? undefined)
-  const settings = readOverrides(objectAt(metadata, 'annotations'), others, options, sidecar, reasons)
+  const annotations = objectAt(metadata, 'annotations')
+  const settings = readOverrides(annotations, others, options, sidecar, reasons)
+  // Who opts out of the proxy does not get the node instead.
+  const own = settings.inject ? ownAnnotations(settings, options) : []
+  for (const each of foreignAnnotations(annotations, own)) reasons.push(each)
   if (reasons.length === 0 && !settings.inject) return { outcome: 'skipped' }
-  if (whose === 'label' && sidecar === undefined) return { outcome: 'denied', reasons: [noSidecar] }
+  if (whose === 'label' && sidecar === undefined) return denied([noSidecar])
 
   const adopted = sidecar && settings.sidecar ? adopt(pod, sidecar, settings.sidecar, reasons) : pod
   reasons.push(...forbidden(proxyIn(adopted) ?? {}, objectAt(objectAt(pod, 'spec'), 'securityContext')))
-  const wanted = new Wanted(adopted, options, settings, reasons)
-  if (reasons.length > 0) return { outcome: 'denied', reasons }
+  const wanted = new Wanted(adopted, options, settings, own, reasons)
+  if (sidecar) for (const each of foreignMounts(proxyIn(wanted.pod) ?? {}, wanted.placed)) reasons.push(each)
+  if (reasons.length > 0) return denied(reasons)
   const patch = diff(pod, wanted.pod)
   return patch.length === 0 ? { outcome: 'unchanged' } : { outcome: 'patched', patch, pod: wanted.pod }
 }
+
+/** What a pod's author wrote at length is not repeated at length: it goes into events and the log. */
+const longestReason = 500
+
+const denied = (reasons: readonly string[]): Injection => ({
+  outcome: 'denied',
+  reasons: reasons
+    .slice(0, mostReasons)
+    .map(each => (each.length > longestReason ? `${each.slice(0, longestReason)}…` : each)),
+})
 
 const noSidecar = `label ${askedLabel}: the operator offers no proxy for pods that are not Knative's; see "sidecar" in the injector's options`
 
@@ -55,20 +70,31 @@ function ownerOf(labels: JsonObject): 'knative' | 'label' | undefined {
 const proxyIn = (pod: JsonObject): JsonObject | undefined =>
   objectsAt(objectAt(pod, 'spec'), 'containers').find(each => at(each, 'name') === containerName)
 
+/** Devices and mounts where the runtime gives them, and not a plugin or a volume. */
+function ownAnnotations({ aesmContainers }: Settings, options: InjectOptions): Pairs {
+  const { devices, socket } = table[options.platform]
+  const folder = options.aesm?.folder
+  const sockets =
+    folder === undefined ? [] : [containerName, ...aesmContainers].flatMap(name => socket(name, folder, options))
+  return [...devices(containerName, options), ...sockets]
+}
+
 /** The pod as it should be, step by step. */
 class Wanted {
   readonly #options: InjectOptions
   readonly #reasons: string[]
+  /** Folders where something of the operator's is mounted. */
+  readonly placed: string[] = []
   pod: JsonObject
 
-  constructor(pod: JsonObject, options: InjectOptions, settings: Settings, reasons: string[]) {
+  constructor(pod: JsonObject, options: InjectOptions, settings: Settings, own: Pairs, reasons: string[]) {
     this.#options = options
     this.#reasons = reasons
     this.pod = pod
     this.#container(containerName, each =>
       harden(withLimits(each, settings, options), this.#at('spec', 'securityContext')),
     )
-    this.#annotate(table[options.platform].devices(containerName, options))
+    this.#annotate(own)
     if (options.aesm) this.#socket(options.aesm.folder, settings.aesmContainers)
     if (options.policy && settings.policy !== undefined) {
       this.#configMap('postern-policy', settings.policy, options.policy.path)
@@ -97,31 +123,25 @@ class Wanted {
     })
   }
 
-  /** Devices and mounts by annotation are the operator's alone: whoever else set one wants other devices. */
-  #annotate(pairs: readonly (readonly [string, string])[]): void {
-    for (const [name, value] of pairs) {
-      const annotations = this.#at('metadata', 'annotations')
-      const before = at(annotations, name)
-      if (before !== undefined && before !== value) {
-        this.#reasons.push(`annotation ${name}: the operator's alone; take it out of the revision's template`)
-      }
-      this.pod = put(this.pod, 'metadata', put(this.#at('metadata'), 'annotations', put(annotations, name, value)))
-    }
+  #annotate(pairs: Pairs): void {
+    if (pairs.length === 0) return
+    const annotations = { ...this.#at('metadata', 'annotations'), ...Object.fromEntries(pairs) }
+    this.pod = put(this.pod, 'metadata', put(this.#at('metadata'), 'annotations', annotations))
   }
 
   #socket(folder: string, userContainers: readonly string[]): void {
-    for (const name of [containerName, ...userContainers]) {
-      const annotations = table[this.#options.platform].socket(name, folder, this.#options)
-      this.#annotate(annotations)
-      if (annotations.length === 0) this.#socketVolume(name, folder)
-    }
+    const mounted = table[this.#options.platform].socket(containerName, folder, this.#options).length > 0
+    if (!mounted) for (const name of [containerName, ...userContainers]) this.#socketVolume(name, folder)
     for (const name of userContainers) this.#container(name, withAesmAddress)
   }
 
   /** Whoever mounts something there already, as Intel's webhook does when it is asked, has given the socket. */
   #socketVolume(name: string, folder: string): void {
     const container = objectsAt(this.#at('spec'), 'containers').find(each => at(each, 'name') === name) ?? {}
-    if (mountAt(container, socketFolder) !== undefined) return
+    if (mountAt(container, socketFolder) !== undefined) {
+      this.placed.push(socketFolder)
+      return
+    }
     this.#volume({ name: 'postern-aesm', hostPath: { path: folder, type: 'Directory' } })
     this.#mount(name, 'postern-aesm', socketFolder)
   }
@@ -142,6 +162,7 @@ class Wanted {
   }
 
   #mount(container: string, volume: string, path: string): void {
+    this.placed.push(path)
     this.#container(container, each => {
       const before = mountAt(each, path)
       if (before === undefined) return append(each, 'volumeMounts', { name: volume, readOnly: true, mountPath: path })

@@ -17,8 +17,10 @@ type Name = (typeof names)[number] | (typeof sidecarNames)[number]
 /** The service's own part of the policy: for the proxy, whoever signed it. */
 export const forProxy = `${prefix}policy`
 
-/** Enough for whoever has to act; a pod may have thousands of annotations. */
-const mostReasons = 20
+/** Enough for whoever has to act; a pod may be wrong in thousands of places. */
+export const mostReasons = 20
+/** What each of them costs is paid for every container of the pod. */
+const mostAesmContainers = 32
 /** Kubernetes takes no longer name. */
 const longestKey = prefix.length + 63
 
@@ -117,10 +119,15 @@ export function readOverrides(
   function aesm(): readonly string[] {
     const text = asked.get('aesm-containers')
     if (text === undefined) return []
-    const wanted = [...new Set(text.split(',').map(name => name.trim()))]
-    if (options.aesm?.userContainers !== true) refuse('aesm-containers', 'none, as the operator allows none', text)
-    if (!wanted.every(name => containers.includes(name))) {
-      refuse('aesm-containers', `containers of this pod (${containers.join(', ')})`, text)
+    if (options.aesm?.userContainers !== true) {
+      refuse('aesm-containers', 'none, as the operator allows none', text)
+      return []
+    }
+    const named = text.split(',', mostAesmContainers + 1)
+    const wanted = [...new Set(named.map(name => name.trim()))]
+    if (named.length > mostAesmContainers || !wanted.every(name => containers.includes(name))) {
+      refuse('aesm-containers', `at most ${mostAesmContainers} containers of this pod (${containers.join(', ')})`, text)
+      return []
     }
     return wanted
   }

@@ -4,10 +4,11 @@
 // Sources: intel-device-plugins-for-kubernetes, cmd/sgx_plugin; Azure, "Confidential computing plugin for confidential
 // VMs" (sgx.intel.com/epc; before, kubernetes.azure.com/sgx_epc_mem_in_MiB); containerd/nri, plugins/device-injector.
 
+import type { JsonObject } from '../base/json.ts'
 import { mebibytes, quantity } from '../base/quantity.ts'
 import type { InjectOptions, Platform } from '../config/inject-shape.ts'
 
-type Pairs = readonly (readonly [name: string, value: string])[]
+export type Pairs = readonly (readonly [name: string, value: string])[]
 
 interface Row {
   /** Extended resources, whose request is their limit. */
@@ -56,6 +57,25 @@ export const table = {
   },
   none: { limits: none, devices: none, socket: none },
 } as const satisfies Record<Platform, Row>
+
+/**
+ * What the device-injector does as annotations say, of any pod: as key, `key/pod` or `key/container.NAME`, under today's domain
+ * and the one before. (containerd/nri, plugins/device-injector/README.md)
+ */
+const obeyed =
+  /^(?:devices|cdi-devices|mounts|network-devices|sysctl|memory-policy|scheduling-policy|io-priority)\.(?:noderesource\.dev|nri\.io)(?:\/|$)/
+
+/**
+ * Devices and mounts of the node are the operator's alone, on every platform: the plugin may run beside another one.
+ * @param own what the injector sets in this pod
+ * @returns a sentence for each annotation that the device-injector would obey and that is not exactly one of these
+ */
+export function foreignAnnotations(annotations: JsonObject, own: Pairs): readonly string[] {
+  const ours = new Map(own)
+  return Object.entries(annotations)
+    .filter(([key, value]) => obeyed.test(key) && ours.get(key) !== value)
+    .map(([key]) => `annotation ${key}: the operator's alone; take it out of the pod's template`)
+}
 
 /** Where Gramine and Intel's libraries look for aesm.socket, whatever the node calls the folder. */
 export const socketFolder = '/var/run/aesmd'

@@ -18,6 +18,7 @@ export function forbidden(container: JsonObject, pod: JsonObject): readonly stri
     [effective('runAsUser', own, pod) === 0, 'runAsUser', 'none or a user other than 0'],
     [Array.isArray(added) && added.length > 0, 'capabilities.add', 'none'],
     [at(objectAt(own, 'seccompProfile'), 'type') === 'Unconfined', 'seccompProfile.type', 'RuntimeDefault'],
+    [profileOf('appArmorProfile', own, pod) === 'Unconfined', 'appArmorProfile.type', 'RuntimeDefault'],
     [(at(own, 'procMount') ?? 'Default') !== 'Default', 'procMount', 'Default'],
   ]
   const found = rules
@@ -44,8 +45,7 @@ export function harden(container: JsonObject, pod: JsonObject): JsonObject {
   if (!Array.isArray(dropped) || !dropped.includes('ALL')) {
     own = put(own, 'capabilities', append(objectAt(own, 'capabilities'), 'drop', 'ALL'))
   }
-  const profile = effective('seccompProfile', own, pod)
-  if (profile === undefined || at(objectAt({ profile }, 'profile'), 'type') === 'Unconfined') {
+  if ((profileOf('seccompProfile', own, pod) ?? 'Unconfined') === 'Unconfined') {
     own = put(own, 'seccompProfile', { type: 'RuntimeDefault' })
   }
   return put(container, 'securityContext', own)
@@ -53,3 +53,6 @@ export function harden(container: JsonObject, pod: JsonObject): JsonObject {
 
 /** The container's own word, else the pod's. */
 const effective = (key: string, own: JsonObject, pod: JsonObject) => at(own, key) ?? at(pod, key)
+
+const profileOf = (key: string, own: JsonObject, pod: JsonObject) =>
+  at(objectAt(at(own, key) === undefined ? pod : own, key), 'type')

@@ -26,19 +26,22 @@ interface Declared extends Served {
  * @param containers of the pod, but for the proxy's own
  * @param asked name or number of a port, where the pod says one
  * @param reasons receives a sentence for each thing that is in the way
+ * @param settled whether the pod has its proxy already: containers may have come since
  * @returns undefined where a reason was given
  */
 export function servedBy(
   containers: readonly JsonObject[],
   asked: string | undefined,
   reasons: string[],
+  settled = false,
 ): Served | undefined {
   const declared = containers.flatMap(portsOf)
   for (const { container, port } of declared.filter(each => proxyPorts.includes(each.port))) {
     reasons.push(`${container}: port ${port}: the proxy's (${proxyPorts.join(', ')}); let the container have another`)
   }
   const found = declared.filter(({ name, port }) => asked === undefined || name === asked || String(port) === asked)
-  const only = found.length === 0 ? undeclared(containers, asked) : found.length === 1 ? found[0] : undefined
+  const [first = undeclared(settled ? containers.slice(0, 1) : containers, asked), ...more] = found
+  const only = more.length === 0 ? first : undefined
   if (only === undefined) {
     const there = declared.map(({ container, name, port }) => `${container} ${name || port}`).join(', ') || 'none'
     reasons.push(`annotation postern.dev/port: want name or number of one port of one container, of these: ${there}`)

@@ -50,6 +50,7 @@ const logging = JSON.stringify({
 /** Least privilege, volumes and limits are written in later, as for a container of Knative's. */
 export function sidecarContainer(of: SidecarOf): JsonObject {
   const { sidecar, served, probe = listening } = of
+  const { command = [] } = sidecar
   const port = servingPort(served)
   const { httpGet: _, tcpSocket: __, grpc: ___, exec: ____, ...timing } = probe
   const question = { httpGet: { port, httpHeaders: [{ name: 'K-Network-Probe', value: 'queue' }] } }
@@ -57,7 +58,7 @@ export function sidecarContainer(of: SidecarOf): JsonObject {
     name: containerName,
     image: sidecar.image,
     ...(sidecar.pullPolicy && { imagePullPolicy: sidecar.pullPolicy }),
-    ...(sidecar.command && { command: [...sidecar.command] }),
+    ...(command.length > 0 && { command }),
     ports: [
       { name: 'http-autometric', containerPort: 9090 },
       { name: 'http-usermetric', containerPort: 9091 },
@@ -72,6 +73,7 @@ export function sidecarContainer(of: SidecarOf): JsonObject {
 
 const servingPort = ({ h2c }: Served): number => (h2c ? 8013 : 8012)
 
+/** None is empty: the API server leaves such a value out, and a second pass would miss it. */
 function environment({ sidecar, settings, served, service, revision, probe = listening }: SidecarOf): JsonObject[] {
   const field = (fieldPath: string): JsonObject => ({ valueFrom: { fieldRef: { fieldPath } } })
   const observability = {
@@ -99,7 +101,6 @@ function environment({ sidecar, settings, served, service, revision, probe = lis
     ENABLE_HTTP_FULL_DUPLEX: 'false',
     ENABLE_MULTI_CONTAINER_PROBES: 'false',
     OBSERVABILITY_CONFIG: JSON.stringify(observability),
-    ROOT_CA: '',
   }
   return Object.entries(variables).map(([name, value]) =>
     typeof value === 'string' ? { name, value } : { name, ...value },

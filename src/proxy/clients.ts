@@ -79,7 +79,12 @@ export function clientJudge(options: ClientsOptions): ClientJudge {
     generation: options.generation,
     again,
     async admit(socket) {
-      const shown = shownBy(socket)
+      let shown: ReturnType<typeof shownBy>
+      try {
+        shown = shownBy(socket)
+      } catch (error) {
+        return told(refuse('internal', 'a judgement', describe(error)))
+      }
       if (shown === undefined) return undefined
       if ('reasons' in shown) return told(shown)
       const identity = await again(shown)

@@ -111,6 +111,23 @@ t.test('a platform that needs hardening is a weakness', async t => {
   t.ok(weaknesses(readPolicy(bytesOf(soft), 'x')).includes('peers.app.tcb.profile=swHardeningOk'))
 })
 
+const signer = `{ "mrsigner": "${hex}", "isvProdId": 2, "minIsvSvn": 1 }`
+const authorities: [name: string, ca: string, weak: boolean][] = [
+  ['by its signer', `{ "enclaves": [${signer}] }`, true],
+  ['by its signer or its measurement', `{ "enclaves": [{ "mrenclave": "${hex}" }, ${signer}] }`, true],
+  ['by its signer and its options', `{ "enclaves": [${signer}], "policyDigests": ["${hex}"] }`, false],
+  ['by its measurement', `{ "enclaves": [{ "mrenclave": "${hex}" }] }`, false],
+]
+for (const [name, ca, weak] of authorities) {
+  t.test(`the attesting CA ${name}: ${weak ? 'a weakness, whoever may unlock it' : 'no weakness'}`, async t => {
+    const identity = '{ "source": "provision", "provision": { "url": "https://ca.example:8443", "accept": "ca" } }'
+    const text = filled
+      .replace('"identity": { "source": "self-signed" }', `"identity": ${identity}`)
+      .replace('"peers": {', `"service": "spiffe://c1/ns/shop/svc/cart", "peers": { "ca": ${ca},`)
+    t.equal(weaknesses(readPolicy(bytesOf(text), 'x')).includes('peers.ca.policyDigests=any'), weak)
+  })
+}
+
 t.test('where collateral comes from, and how old it may be', async t => {
   const collateral = '"collateral": { "sources": [{ "kind": "directory", "at": "/c" }], "maxAgeSeconds": 60 },'
   const policy = readPolicy(bytesOf(filled.replace('"peers"', `${collateral} "peers"`)), 'x')

@@ -5,10 +5,12 @@ import { join } from 'node:path'
 import t from 'tap'
 import { evidenceVerbs } from '../../src/cli/verbs.ts'
 import { readYaml } from '../../src/cli/yaml.ts'
-import { readPolicy } from '../../src/config/policy.ts'
+import { readPolicy, weaknesses } from '../../src/config/policy.ts'
+import { readPolicySet, readProvisionOptions, readRevocationSet } from '../../src/config/provision.ts'
 import { inject } from '../../src/inject/mutate.ts'
 import { options, type Tree } from '../support/pods.ts'
 import { repository } from '../support/process.ts'
+import { ed25519Key } from '../support/signed.ts'
 
 const documents = [...globSync('docs/*.md', { cwd: repository }), 'deploy/README.md'].sort()
 const textOf = (path: string): string => readFileSync(join(repository, path), 'utf8')
@@ -34,6 +36,29 @@ t.test("what belongs into the injector's options is accepted there", async t => 
     t.match(options(changes).sidecar, { image: /^registry\.example\// })
   }
 })
+
+/** A page's example with its placeholders filled in. */
+const filledIn = (text: string): string => text.replaceAll(/<(?:64 hex digits|[^>]*[dD]igest[^>]*)>/g, 'ab'.repeat(32))
+
+t.test(
+  'what the page of the attesting CA shows is accepted: options, sets, and the part of the proxy, not weak',
+  async t => {
+    const [given = '', policies = '', revocations = '', part = ''] = blocks(textOf('docs/provision.md'), 'json').map(
+      filledIn,
+    )
+    const { x } = ed25519Key().jwk as { x: string }
+    const options = readProvisionOptions(Buffer.from(given.replace('<43 characters>', x)), 'guide')
+    t.equal(readPolicySet(Buffer.from(policies), 'guide', options).policies.length, 2)
+    t.equal(readRevocationSet(Buffer.from(revocations), 'guide').serial, 4)
+    const sources = '"collateral": { "sources": [ { "kind": "pcs" } ] }'
+    const policy = readPolicy(
+      Buffer.from(`{ "version": 1, "name": "guide", "upstream": { "mode": "plaintext" }, ${sources}, ${part} }`),
+      'guide',
+    )
+    t.equal(policy.identity.issuer?.accept, 'ca')
+    t.notMatch(weaknesses(policy).join(), 'policyDigests')
+  },
+)
 
 t.test('the Deployment is patched: the proxy in front of its port, within what it asks for', async t => {
   const [deployment, service] = readYaml(Buffer.from(textOf('docs/deployment.yaml')), 'docs/deployment.yaml') as Tree[]

@@ -186,6 +186,8 @@ t.test('streams that are broken off one by one do not cost others the connection
   }
   t.equal(lost, 0, 'the container, which has the bounds of nghttp2, never lost patience')
   t.ok(stand.sessions.length > 1 && stand.sessions.length <= 8, `${stand.sessions.length} connections`)
+  const open = (): number => stand.sessions.filter(each => !each.closed && !each.destroyed).length
+  await until('those that are used up are closed', () => open() === 1)
 })
 
 t.test('answers that nobody takes hold up nobody else, and what waits for them is bounded', async t => {

@@ -241,6 +241,16 @@ for (const [name, judge, expected, message] of refusals) {
   })
 }
 
+t.test('TLS: what breaks before the judge is asked is a refusal too', async t => {
+  const { port } = await container(t)
+  const collateralGeneration = (): number => {
+    throw new TypeError('secret')
+  }
+  const { fails, refused } = rig(port, stubJudge(undefined, { collateralGeneration }))
+  t.match(await fails(), { code: 'upstream-untrusted', message: 'internal: want a judgement, got TypeError' })
+  t.match(refused, [[{ rule: 'internal' }]])
+})
+
 t.test('TLS: no session is resumed, though the container offers it', async t => {
   const { port, seen } = await container(t)
   const judge = stubJudge()

@@ -206,7 +206,7 @@ for (const legs of allLegs) {
     t.test('ping-pong: each message is answered before the next is sent', async t => {
       const stream = client.makeBidiStreamRequest(both.path, same, same)
       const answers: number[] = []
-      const sizes = [31_415, 9, 2_653, 58_979]
+      const sizes = [31_415, 9, 2_653, 58_979, 5 << 20]
       await new Promise<void>((resolve, reject) => {
         stream.on('data', (message: Buffer) => {
           answers.push(message.length)

@@ -8,7 +8,7 @@ import { floorClock } from '../../src/base/floor.ts'
 import { demoFunction, demoProxy } from '../../src/demo/enclaves.ts'
 import { syntheticRoot } from '../../src/demo/tee.ts'
 import { type Door, type DoorOptions, makeDoor } from '../../src/function/clients.ts'
-import { type Anchor, evidenceJudge, intelAnchor } from '../../src/function/judge.ts'
+import { type Anchor, type EvidenceJudge, evidenceJudge, intelAnchor } from '../../src/function/judge.ts'
 import type { FunctionEvent } from '../../src/function/options.ts'
 import { type Credential, withKeyPem } from '../../src/identity/credential.ts'
 import { IssuedBy } from '../../src/identity/issued-by.ts'
@@ -109,6 +109,31 @@ async function issuedBy(issuer: Issuer, clock: Clock = systemClock): Promise<Iss
   by.learn(await issuer.learned())
   return by
 }
+
+t.test('a judgement that breaks lets nobody in, and nobody stay', async t => {
+  const events: FunctionEvent[] = []
+  const report = (event: FunctionEvent): void => void events.push(event)
+  const clock = new FakeClock(Date.now())
+  let well = true
+  let generation = 0
+  const evidence: EvidenceJudge = {
+    generation: () => generation,
+    judge() {
+      if (!well) throw new TypeError('broken')
+      return { accepted: true, until: clock.now() + hour }
+    },
+  }
+  const door = makeDoor({ evidence, issued: undefined, clock, report })
+  t.teardown(() => door.close())
+  const [came, socket] = await comes(t, door, proxy)
+  t.equal(came, true)
+  well = false
+  t.equal((await comes(t, door, proxy))[0], false)
+  generation++
+  await clock.advance(5_000)
+  while (!socket.destroyed) await settle(1)
+  t.match(events, [{ reason: /^internal: / }, { reason: /^internal: / }])
+})
 
 t.test('with the attesting CA, evidence of a proxy is not enough', async t => {
   const issuer = await startIssuer(t, service)

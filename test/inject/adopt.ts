@@ -35,7 +35,11 @@ function defaulted(tree: Tree): JsonObject {
   for (const container of wanted.spec.containers) {
     container.terminationMessagePath = '/dev/termination-log'
     container.imagePullPolicy ??= 'IfNotPresent'
-    for (const each of container.env ?? []) if (each.valueFrom?.fieldRef) each.valueFrom.fieldRef.apiVersion = 'v1'
+    for (const each of container.env ?? []) {
+      if (each.valueFrom?.fieldRef) each.valueFrom.fieldRef.apiVersion = 'v1'
+      // As Go writes it: omitempty.
+      if (each.value === '') delete each.value
+    }
     for (const port of container.ports ?? []) port.protocol = 'TCP'
     container.volumeMounts = [
       ...(container.volumeMounts ?? []),
@@ -102,6 +106,12 @@ t.test(
   },
 )
 
+t.test("a grace period that a file leaves out is Kubernetes' 30 seconds, and nothing makes it less", async t => {
+  const annotations = { 'postern.dev/timeout-seconds': '5' }
+  const { spec } = patched(askingPod({ annotations, spec: { terminationGracePeriodSeconds: undefined } })).pod
+  t.equal(spec.terminationGracePeriodSeconds, 30)
+})
+
 const variable = (tree: Tree, name: string): string => proxyOf(tree).env.find((each: Tree) => each.name === name).value
 
 t.test('names are those of the labels, the revision is the template', async t => {
@@ -120,11 +130,25 @@ t.test('what was injected into a file is what the pod of it keeps', async t => {
   t.equal(inject(readJson(JSON.stringify(file)) as JsonObject, offering()).outcome, 'unchanged')
 })
 
-t.test('a container that a mesh adds behind it changes nothing', async t => {
-  const tree: Tree = patched(askingPod()).pod
-  tree.spec.containers.push({ name: 'istio-proxy', ports: [{ name: 'http-envoy-prom', containerPort: 15090 }] })
-  t.equal(inject(readJson(JSON.stringify(tree)) as JsonObject, offering()).outcome, 'unchanged')
-})
+const meshed: [name: string, given: JsonObject][] = [
+  ['whose port is declared', askingPod()],
+  ['whose port is not', askingPod({ app: { ports: [] }, annotations: { 'postern.dev/port': '9000' } })],
+]
+for (const [name, given] of meshed) {
+  t.test(`a container that a mesh adds, before or behind one ${name}, changes nothing`, async t => {
+    const probe = { httpGet: { port: 15021, host: '127.0.0.6' } }
+    const mesh = {
+      name: 'istio-proxy',
+      ports: [{ name: 'http-envoy-prom', containerPort: 15090 }],
+      readinessProbe: probe,
+    }
+    for (const add of ['push', 'unshift'] as const) {
+      const tree: Tree = JSON.parse(JSON.stringify(patched(given).pod))
+      tree.spec.containers[add](mesh)
+      t.equal(reasons(readJson(JSON.stringify(tree)) as JsonObject), 'unchanged', add)
+    }
+  })
+}
 
 t.test('annotations move it within the bounds of the operator', async t => {
   const annotations = {
@@ -218,7 +242,7 @@ t.test('denied where the operator offers none: whoever asks for a proxy does not
 
 /** A pod whose author wrote the proxy himself, or changed it. */
 function written(change: (container: Tree) => void): JsonObject {
-  const { pod: wanted } = patched(askingPod())
+  const { pod: wanted } = patched(askingPod(), offering(whole))
   const tree = JSON.parse(JSON.stringify(wanted))
   change(proxyOf(tree))
   return readJson(JSON.stringify(tree)) as JsonObject
@@ -243,9 +267,22 @@ const foreign: [name: string, change: (container: Tree) => void, reason: RegExp]
     container => container.env.push({ name: 'CONTAINER_CONCURRENCY', value: '1' }),
     /^queue-proxy: CONTAINER_CONCURRENCY:/,
   ],
+  ...[
+    ...['/etc/postern/policy.jws', '/etc/postern/', '/app', '/', '/var/run/aesmd/..'],
+    ...['/var/run/secrets/../../usr', '/var/run/secrets'],
+  ].map((mountPath): [string, (container: Tree) => void, RegExp] => [
+    `files at ${mountPath}`,
+    container => container.volumeMounts.push({ name: 'mine', mountPath }),
+    new RegExp(`^queue-proxy: volumeMounts ${mountPath}: not as the operator has it`),
+  ]),
+  ['a hook', container => Object.assign(container, { lifecycle: { postStart: {} } }), /^queue-proxy: lifecycle:/],
+  ['a probe', container => Object.assign(container, { livenessProbe: { exec: {} } }), /^queue-proxy: livenessProbe:/],
+  ['a folder', container => Object.assign(container, { workingDir: '/tmp' }), /^queue-proxy: workingDir:/],
   ['no environment', container => container.env.splice(5), /queue-proxy: CONTAINER_CONCURRENCY:/],
   ['privilege', container => Object.assign(container.securityContext, { privileged: true }), /privileged/],
 ]
 for (const [name, change, reason] of foreign) {
-  t.test(`denied: a proxy of the pod's own, ${name}`, async t => t.match(reasons(written(change)), reason))
+  t.test(`denied: a proxy of the pod's own, ${name}`, async t =>
+    t.match(reasons(written(change), offering(whole)), reason),
+  )
 }

@@ -4,6 +4,7 @@ import type { InjectOptions } from '../../src/config/inject-shape.ts'
 import { type Injection, inject } from '../../src/inject/mutate.ts'
 import {
   apply,
+  askingPod,
   everyPlatform,
   options,
   pod,
@@ -12,6 +13,7 @@ import {
   renderedPods,
   restricted,
   sgxDevice,
+  sidecar,
   type Tree,
 } from '../support/pods.ts'
 
@@ -180,8 +182,6 @@ t.test('denied, with every reason', async t => {
   t.match(reasons.join(), /postern\.dev\/epc.*privileged/)
 })
 
-const nri = options({ platform: 'nri', nri: { devices: [sgxDevice] } })
-
 const taken: [name: string, given: JsonObject, to: InjectOptions, reason: RegExp][] = [
   [
     "a volume of the injector's name",
@@ -195,16 +195,79 @@ const taken: [name: string, given: JsonObject, to: InjectOptions, reason: RegExp
     options({ policy: { configMap: 'p' } }),
     /\/etc\/postern: something else/,
   ],
-  [
-    'devices that the pod asks for',
-    pod({ annotations: { 'devices.noderesource.dev/container.queue-proxy': '[]' } }),
-    nri,
-    /operator's alone/,
-  ],
 ]
 for (const [name, given, to, reason] of taken) {
   t.test(`denied: ${name}`, async t => t.match(reasonsOf(inject(given, to)).join(), reason))
 }
+
+const anyDevice = '[{"path":"/dev/sda","type":"b","major":8,"minor":0}]'
+const keys = [
+  'devices.noderesource.dev/container.queue-proxy',
+  'devices.noderesource.dev/container.user-container',
+  'devices.noderesource.dev/pod',
+  'devices.noderesource.dev',
+  'devices.nri.io/container.queue-proxy',
+  'mounts.noderesource.dev/container.user-container',
+  'mounts.noderesource.dev/container.queue-proxy',
+  'mounts.nri.io',
+  'cdi-devices.noderesource.dev/pod',
+]
+for (const [platform, { nri }] of everyPlatform) {
+  const to = options({ platform, ...(nri && { nri }), sidecar })
+  t.test(`${platform}: denied, a device or mount of the node that a pod asks the runtime for`, async t => {
+    for (const key of keys) {
+      const annotations = { [key]: anyDevice }
+      const reason = [`annotation ${key}: the operator's alone; take it out of the pod's template`]
+      t.same(reasonsOf(inject(pod({ annotations }), to)), reason, "of Knative's")
+      t.same(reasonsOf(inject(askingPod({ annotations }), to)), reason, 'that asks for a proxy')
+      const optedOut = { ...annotations, 'postern.dev/inject': 'false' }
+      t.same(reasonsOf(inject(pod({ annotations: optedOut }), to)), reason, 'that opted out of the proxy')
+    }
+  })
+}
+
+t.test(
+  'what the runtime is asked for by the injector passes as it is, for as long as the pod has the proxy',
+  async t => {
+    const to = options({ platform: 'nri', nri: { devices: [sgxDevice] } })
+    const { annotations } = patched(pod(), to).pod.metadata
+    t.same(reasonsOf(inject(pod({ annotations }), to)), [])
+    t.same(patched(pod({ annotations }), to).pod.metadata.annotations, annotations)
+    const optedOut = { ...annotations, 'postern.dev/inject': 'false' }
+    t.equal(reasonsOf(inject(pod({ annotations: optedOut }), to)).length, 2)
+  },
+)
+
+t.test('what is wrong in as many places as a pod can hold is told of the first, and not at length', async t => {
+  const many = Array.from({ length: 130_000 }, (_, i) => `c${i}`)
+  const ports = [{ containerPort: 80 }]
+  const pods: JsonObject[] = [
+    askingPod({ app: { ports: many.map(name => ({ name, containerPort: 9090 })) } }),
+    askingPod({ app: { ports: many.map((name, i) => ({ name, containerPort: 10_000 + i })) } }),
+    askingPod({
+      spec: {
+        containers: [
+          { name: 'queue-proxy', env: many.map(name => ({ name })) },
+          { name: 'a', ports },
+        ],
+      },
+    }),
+    askingPod({
+      spec: {
+        containers: [
+          { name: 'queue-proxy', volumeMounts: many.map(name => ({ name })) },
+          { name: 'a', ports },
+        ],
+      },
+    }),
+    pod({ annotations: Object.fromEntries(many.map(name => [`devices.nri.io/container.${name}`, ''])) }),
+  ]
+  for (const given of pods) {
+    const reasons = reasonsOf(inject(given, options({ sidecar })))
+    t.ok(reasons.length > 0 && reasons.length <= 20)
+    for (const each of reasons) t.ok(each.length <= 501)
+  }
+})
 
 t.test("a socket that Intel's webhook has mounted is left to it", async t => {
   const given = pod({

@@ -4,15 +4,12 @@ import { options } from '../support/pods.ts'
 
 const mi = 1024n * 1024n
 
-function read(annotations: Record<string, unknown>, changes: object = {}) {
+function read(
+  annotations: Record<string, unknown>,
+  { containers = ['user-container', 'other'], ...changes }: { containers?: string[] } = {},
+) {
   const reasons: string[] = []
-  const settings = readOverrides(
-    annotations as never,
-    ['user-container', 'other'],
-    options(changes),
-    undefined,
-    reasons,
-  )
+  const settings = readOverrides(annotations as never, containers, options(changes), undefined, reasons)
   return { settings, reasons }
 }
 
@@ -70,6 +67,18 @@ const refused: [name: string, annotations: Record<string, unknown>, changes: obj
   ['a policy where there is none', { 'postern.dev/policy-configmap': 'mine' }, {}, /\(none\)/],
   ['the socket where nobody may have it', { 'postern.dev/aesm-containers': 'other' }, {}, /operator allows none/],
   ['the socket without a service', { 'postern.dev/aesm-containers': 'other' }, { aesm: null }, /operator allows none/],
+  [
+    'the socket for more than a pod has use for',
+    { 'postern.dev/aesm-containers': Array.from({ length: 33 }, (_, i) => `c${i}`).join() },
+    { ...aesm, containers: Array.from({ length: 33 }, (_, i) => `c${i}`) },
+    /at most 32 containers of this pod/,
+  ],
+  [
+    'the socket for one container again and again, and then another',
+    { 'postern.dev/aesm-containers': `${'other,'.repeat(33)}queue-proxy` },
+    aesm,
+    /at most 32 containers of this pod/,
+  ],
   ['the socket for a stranger', { 'postern.dev/aesm-containers': 'queue-proxy' }, aesm, /containers of this pod/],
 ]
 for (const [name, annotations, changes, reason] of refused) {

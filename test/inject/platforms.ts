@@ -1,5 +1,5 @@
 import t from 'tap'
-import { table } from '../../src/inject/platforms.ts'
+import { foreignAnnotations, table } from '../../src/inject/platforms.ts'
 import { everyPlatform, options, sgxDevice } from '../support/pods.ts'
 
 const epc = 256n * 1024n * 1024n
@@ -39,3 +39,32 @@ t.test('nobody is given the provisioning key', async t => {
     t.notMatch(JSON.stringify([row.limits(epc), row.devices('queue-proxy', given)]), /provision/, name)
   }
 })
+
+const annotations: [key: string, obeyed: boolean][] = [
+  // Each that the plugin reads, in each of its forms (plugins/device-injector/device-injector.go, getAnnotation).
+  ...[
+    ...['devices', 'cdi-devices', 'mounts', 'network-devices', 'sysctl'],
+    ...['memory-policy', 'scheduling-policy', 'io-priority'],
+  ].flatMap(what =>
+    ['noderesource.dev', 'nri.io'].flatMap(domain =>
+      ['', '/pod', '/container.user-container', '/container.queue-proxy'].map((form): [string, boolean] => [
+        `${what}.${domain}${form}`,
+        true,
+      ]),
+    ),
+  ),
+  ['my-devices.noderesource.dev/pod', false],
+  ['devices.noderesource.dev.example/pod', false],
+  ['devices.noderesource.device/pod', false],
+  ['example/devices.noderesource.dev', false],
+  ['required-plugins.noderesource.dev/pod', false],
+  ['autoscaling.knative.dev/min-scale', false],
+]
+for (const [key, obeyed] of annotations) {
+  t.test(`${obeyed ? "refused, the operator's" : 'nobody is asked about'}: ${key}`, async t => {
+    const found = foreignAnnotations({ [key]: '[]' }, [])
+    t.same(found, obeyed ? [`annotation ${key}: the operator's alone; take it out of the pod's template`] : [])
+    t.same(foreignAnnotations({ [key]: '[]' }, [[key, '[]']]), [], 'as the injector sets it')
+    t.same(foreignAnnotations({ [key]: '[1]' }, [[key, '[]']]).length, obeyed ? 1 : 0, 'with another value')
+  })
+}

@@ -21,6 +21,8 @@ const refused: [name: string, container: object, pod: object, what: string][] = 
   ['root by the pod', {}, { runAsUser: 0 }, 'runAsUser'],
   ['a capability', { capabilities: { add: ['SYS_RAWIO'], drop: ['ALL'] } }, {}, 'capabilities.add'],
   ['no filter of system calls', { seccompProfile: { type: 'Unconfined' } }, {}, 'seccompProfile.type'],
+  ['no AppArmor', { appArmorProfile: { type: 'Unconfined' } }, {}, 'appArmorProfile.type'],
+  ['no AppArmor, by the pod', {}, { appArmorProfile: { type: 'Unconfined' } }, 'appArmorProfile.type'],
   ['an open /proc', { procMount: 'Unmasked' }, {}, 'procMount'],
 ]
 for (const [name, container, pod, what] of refused) {

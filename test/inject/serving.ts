@@ -30,6 +30,12 @@ for (const [name, containers, asked, want] of served) {
   })
 }
 
+t.test('served: not declared, where the pod has its proxy and a container more', async t => {
+  const reasons: string[] = []
+  t.match(servedBy([container('a'), container('mesh', admin)], '3000', reasons, true), { port: 3000 })
+  t.same(reasons, [])
+})
+
 const unclear = /^annotation postern\.dev\/port: want name or number of one port of one container, of these: /
 const refused: [name: string, containers: JsonObject[], asked: string | undefined, reason: RegExp][] = [
   ['no port', [container('a')], undefined, /of these: none$/],

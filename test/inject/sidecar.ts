@@ -54,6 +54,7 @@ const scenarios: [scenario: string, changes: Changes][] = [
 const leftOut = [
   'HOST_IP',
   'SYSTEM_NAMESPACE',
+  'ROOT_CA',
   ...['CIPHER_SUITES', 'CURVE_PREFERENCES', 'MAX_VERSION', 'MIN_VERSION'].map(name => `QUEUE_PROXY_TLS_${name}`),
 ]
 /** From the operator's options, or from the pod by another way. */
@@ -95,7 +96,10 @@ t.test('what only the pod knows comes from the pod', async t => {
 })
 
 t.test("image, command and records are the operator's", async t => {
-  t.strictSame([rendered().command, rendered().imagePullPolicy], [undefined, undefined])
+  for (const offered of [{}, { command: [] }]) {
+    const { command, imagePullPolicy } = rendered({ offered })
+    t.strictSame([command, imagePullPolicy], [undefined, undefined])
+  }
   const own = rendered({
     offered: { command: ['/usr/bin/node'], pullPolicy: 'Always', cpu: '1', metrics: false, requestLog: true },
   })

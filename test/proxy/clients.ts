@@ -265,6 +265,12 @@ t.test('our own certificate, and a judge that breaks, accept nobody', async t =>
       ReturnType<typeof make>['admit']
     >[0]
   const tooLong = { ...socket(false, der), getPeerCertificate: (detailed?: boolean) => (detailed ? {} : { raw: der }) }
+  const unreadable = {
+    ...socket(false, der),
+    getPeerCertificate: () => {
+      throw new TypeError('unreadable')
+    },
+  }
   const { createHash } = await import('node:crypto')
   const own = createHash('sha256').update(der).digest('hex')
   const judge = make([])
@@ -272,7 +278,8 @@ t.test('our own certificate, and a judge that breaks, accept nobody', async t =>
   t.equal(await judge.admit(socket(false, der)), 'refused')
   t.equal(await judge.admit(socket(true, der)), 'refused')
   t.equal(await judge.admit(tooLong as ReturnType<typeof socket>), 'refused')
-  t.same(seen, ['own-certificate', 'internal', 'certificate', 'certificate'])
+  t.equal(await judge.admit(unreadable as unknown as ReturnType<typeof socket>), 'refused')
+  t.same(seen, ['own-certificate', 'internal', 'certificate', 'certificate', 'internal'])
 })
 
 t.test('the text is an RFC 9651 dictionary, whatever is in a name', async t => {

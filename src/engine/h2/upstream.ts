@@ -132,6 +132,8 @@ export class Upstream implements Line {
 
   done(): void {
     this.#open--
+    // Used up: kept, as many would stand about as somebody likes.
+    if (this.#open === 0 && this.resets && this.resets.left < 1) this.retire()
     this.#owner.roomier()
   }
 
