@@ -9,7 +9,7 @@ import { posix } from 'node:path'
 import { Fault } from '../src/base/errors.ts'
 import type { CollateralRules } from '../src/collateral/open.ts'
 import { policyDigest, readPolicy } from '../src/config/policy.ts'
-import { readProvisionOptions } from '../src/config/provision.ts'
+import { type KeyPlace, readProvisionOptions } from '../src/config/provision.ts'
 import { variables } from '../src/config/variables.ts'
 import { lint } from '../src/manifest/lint.ts'
 import { Manifest } from '../src/manifest/manifest.ts'
@@ -55,14 +55,17 @@ export function renderManifest(input: RenderInput): string {
   const digest = Buffer.from(policyDigest(input.policy)).toString('hex')
   const text = fill(input.template, {
     banner: `# The enclave of policy "${policy.name}", digest ${digest}. Made by npm run manifest.`,
-    argv: [...argvOf(input)].map(word => `  ${quoted(word)},`).join('\n'),
+    argv: [...argvOf(input, policy.key)].map(word => `  ${quoted(word)},`).join('\n'),
     environment: [...(input.role === 'proxy' ? variables : [])]
       .sort()
       .map(name => `loader.env.${name} = { passthrough = true }`)
       .join('\n'),
     runtime,
     libraries,
-    hostMounts: folders.map(path => `  { path = ${quoted(path)}, uri = ${quoted(`file:${path}`)} },`).join('\n'),
+    hostMounts: [
+      ...folders.map(path => `  { path = ${quoted(path)}, uri = ${quoted(`file:${path}`)} },`),
+      ...sealedMount(policy.key),
+    ].join('\n'),
     hostNames: String(
       policy.looksUp ||
         sources.some(source => source.kind !== 'stapled' && source.kind !== 'directory' && !isAddress(source.at)),
@@ -86,6 +89,8 @@ interface Measured {
   readonly name: string
   readonly collateral: CollateralRules
   readonly dangerSyntheticRoot: Uint8Array | undefined
+  /** Where the attesting CA keeps its key; undefined: nowhere. */
+  readonly key?: KeyPlace | undefined
   /** True where it names a host that somebody has to look up, besides sources of collateral. */
   readonly looksUp: boolean
 }
@@ -99,9 +104,17 @@ function measured({ role, policy: bytes, policyFile }: RenderInput): Measured {
 }
 
 /** The measured command line. */
-function argvOf({ nodeFlags, role }: RenderInput): readonly string[] {
+function argvOf({ nodeFlags, role }: RenderInput, key: KeyPlace | undefined): readonly string[] {
   const file = role === 'provision' ? '--options' : '--policy'
-  return ['node', ...nodeFlags, '/app/enclave.js', file, '/app/policy.json']
+  const sealed = key ? ['--sealed', `${key.sealedTo}:${key.folder}`] : []
+  return ['node', ...nodeFlags, '/app/enclave.js', file, '/app/policy.json', ...sealed]
+}
+
+/** Below it the host sees ciphertext, under a key of this machine's processor for this enclave or its signer. */
+function sealedMount(key: KeyPlace | undefined): readonly string[] {
+  if (key === undefined) return []
+  const [path, uri, name] = [key.folder, `file:${key.folder}`, `_sgx_${key.sealedTo}`].map(quoted)
+  return [`  { type = "encrypted", path = ${path}, uri = ${uri}, key_name = ${name} },`]
 }
 
 /** A folder that the policy names, absolute. It stands in TOML and passes a template language, so few letters may be in it. */

@@ -10,6 +10,7 @@ import { steadyClock } from './base/steady.ts'
 import { policyDigest } from './config/policy.ts'
 import { type ProvisionOptions, readProvisionOptions } from './config/provision.ts'
 import { leaveOnSignal } from './process.ts'
+import { keyFileOf } from './provision/key-file.ts'
 import { type RunningProvision, startProvision } from './provision/provision.ts'
 import { builtAfter, version } from './version.ts'
 
@@ -18,6 +19,8 @@ export interface ProvisionCall {
   readonly options: string
   readonly port: number
   readonly sidePort: number
+  /** The encrypted mount that the measured command line speaks of; absent where nothing is measured. */
+  readonly sealed?: string | undefined
 }
 
 export const provisionDefaults = { port: 8443, sidePort: 8080 } as const
@@ -36,6 +39,7 @@ export async function runProvision(call: ProvisionCall, syntheticTee: (() => Quo
     options,
     policyDigest: policyDigest(bytes),
     tee: openTee(options, syntheticTee),
+    keyFile: keyFileOf(options.key, call.sealed, realTeePresent()),
     port: call.port,
     sidePort: call.sidePort,
     version: version(),

@@ -91,6 +91,8 @@ const special = {
     'src/observe/issuances.ts',
   ],
   'test/provision/attacks.ts': ['ca', 'decision', 'lock', 'routes', 'server'].map(name => `src/provision/${name}.ts`),
+  'test/provision/key-file.ts': ['src/provision/key-file.ts', 'src/provision/authority.ts'],
+  'test/provision/chain.ts': ['chain', 'lock', 'ca'].map(name => `src/provision/${name}.ts`),
   'test/provision/lock.ts': ['src/provision/lock.ts', 'src/provision/audit.ts'],
   'test/config/provision.ts': ['src/config/provision.ts', 'src/config/provision-shape.ts'],
   'test/cli/ca.ts': ['src/cli/ca.ts', 'src/cli/signing.ts'],

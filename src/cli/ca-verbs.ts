@@ -10,6 +10,11 @@ const policy = {
 }
 const policies = { name: 'policies', value: 'FILE', required: true, help: 'the policy set, JSON' }
 const revocations = { name: 'revocations', value: 'FILE', required: true, help: 'the revocation set, JSON' }
+const chain = {
+  name: 'chain',
+  value: 'FILE',
+  help: "PEM: the CA's certificate, and what stands between it and the root that its options name; the first time, and for a new one",
+}
 
 export const caVerbs: readonly EvidenceVerb[] = [
   {
@@ -27,13 +32,22 @@ export const caVerbs: readonly EvidenceVerb[] = [
     run: async (parsed, io) => (await import('./ca.ts')).showBundle(parsed, io),
   },
   {
+    name: 'ca csr',
+    summary:
+      'judge the evidence of the attesting CA, and print its request for a certificate: for the root above it to sign',
+    usage: '--policy NAME|FILE',
+    flags: [policy],
+    run: async (parsed, io) => (await import('./ca.ts')).showRequest(parsed, io),
+  },
+  {
     name: 'ca sign',
     summary: 'sign a statement that unlocks the attesting CA with these sets, and print it',
-    usage: '--state FILE --policies FILE --revocations FILE --key FILE [--kid ID]',
+    usage: '--state FILE --policies FILE --revocations FILE [--chain FILE] --key FILE [--kid ID]',
     flags: [
       { name: 'state', value: 'FILE', required: true, help: 'what postern ca state has printed' },
       policies,
       revocations,
+      chain,
       { name: 'key', value: 'FILE', required: true, help: 'private key in PEM, P-256 or Ed25519' },
       { name: 'kid', value: 'ID', help: "the key's name in the CA's options (default: its RFC 7638 thumbprint)" },
     ],
@@ -42,12 +56,13 @@ export const caVerbs: readonly EvidenceVerb[] = [
   {
     name: 'ca unlock',
     summary: 'judge the evidence of the attesting CA, and give it a statement with its sets',
-    usage: '--policy NAME|FILE --statement FILE --policies FILE --revocations FILE',
+    usage: '--policy NAME|FILE --statement FILE --policies FILE --revocations FILE [--chain FILE]',
     flags: [
       policy,
       { name: 'statement', value: 'FILE', required: true, help: 'what postern ca sign has printed' },
       policies,
       revocations,
+      chain,
     ],
     run: async (parsed, io) => (await import('./ca.ts')).unlock(parsed, io),
   },

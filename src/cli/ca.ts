@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto'
 import { request } from 'node:http'
 import { connect, type TLSSocket } from 'node:tls'
+import { readRequest } from '../attest/csr.ts'
 import { judgePeer } from '../attest/peer.ts'
 import { describe, Fault } from '../base/errors.ts'
 import { type JsonObject, readJson } from '../base/json.ts'
@@ -27,6 +28,25 @@ export async function showState({ values }: Parsed, io: Io): Promise<number> {
   return said.status === 200 ? 0 : 1
 }
 
+/**
+ * Prints the CA's request for a certificate, for whoever holds the root; and beside it whose it is, as its state has it.
+ * @returns 0, or 1 where there was none. @throws Fault 'usage', …
+ */
+export async function showRequest({ values }: Parsed, io: Io): Promise<number> {
+  const { policy } = readPolicyOf(String(values['policy']), io)
+  const said = await ask(policy, io, { method: 'GET', path: '/v1/csr' })
+  if (said.status !== 200) {
+    io.write(said.text)
+    return 1
+  }
+  const [, body = ''] =
+    /^-----BEGIN CERTIFICATE REQUEST-----([\s\S]*)-----END CERTIFICATE REQUEST-----\s*$/.exec(said.text) ?? []
+  const { spki } = readRequest(new Uint8Array(Buffer.from(body, 'base64')))
+  io.warn(`the request of the CA whose key is ${sha256(spki)}\n`)
+  io.write(said.text)
+  return 0
+}
+
 /** Prints one statement. @returns 0. @throws Fault 'usage' */
 export async function signStatement({ values }: Parsed, io: Io): Promise<number> {
   const key = readKey(String(values['key']), io)
@@ -39,6 +59,7 @@ export async function signStatement({ values }: Parsed, io: Io): Promise<number>
     boot: String(state['boot']),
     policies: sha256(readFile(String(values['policies']), io)),
     revocations: sha256(readFile(String(values['revocations']), io)),
+    ...(values['chain'] !== undefined && { chain: sha256(readFile(String(values['chain']), io)) }),
     time: Math.floor(io.now() / 1000),
   }
   const payload = JSON.stringify(statement)
@@ -56,6 +77,7 @@ export async function unlock({ values }: Parsed, io: Io): Promise<number> {
     statement: text('statement').trim(),
     policies: text('policies'),
     revocations: text('revocations'),
+    ...(values['chain'] !== undefined && { chain: text('chain') }),
   })
   const said = await ask(policy, io, { method: 'POST', path: '/v1/unlock', body })
   io.write(said.status === 204 ? 'unlocked\n' : said.text)

@@ -7,6 +7,7 @@ import {
   array,
   defaulted,
   described,
+  flag,
   type Infer,
   integer,
   object,
@@ -25,11 +26,34 @@ const hex = (least: number, most = least) =>
     as: found => found.toLowerCase(),
   })
 const peerName = /^[a-z][a-z0-9-]{0,62}$/
+const pem = text(/^-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*$/, 'a certificate in PEM')
 const maxSerial = Number.MAX_SAFE_INTEGER
 
 const operator = object({
   kid: described('Name of the key, as the header of its signatures has it.', text(/^[\x21-\x7e]{1,64}$/, 'a key id')),
   jwk: described('The public key; it alone says by which algorithm it signs.', publicJwk),
+})
+
+const keyShape = object({
+  source: described(
+    'Where its key is: in memory, so that each start has another; or in a file of an encrypted mount.',
+    defaulted(oneOf('memory', 'sealed'), 'memory'),
+  ),
+  folder: described(
+    'The encrypted mount.',
+    defaulted(
+      text(/^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._-]+)+$/, 'an absolute path without . and ..'),
+      '/var/lib/postern-ca',
+    ),
+  ),
+  sealedTo: described(
+    'Who can read the file, on the same machine: this measurement alone, or whatever its signer signs for the same product.',
+    defaulted(oneOf('mrenclave', 'mrsigner'), 'mrenclave'),
+  ),
+  dangerPlainFile: described(
+    'The file is not sealed: whoever reads it is the CA. Only in options named demo, never in an enclave.',
+    defaulted(flag, false),
+  ),
 })
 
 export const provisionShape = object({
@@ -45,13 +69,13 @@ export const provisionShape = object({
     defaulted(integer(5, 86_400), 3600),
   ),
   peers: described('Sets of enclaves, by name.', record(peerName, 'a name of lower-case letters', peerShape)),
-  collateral: defaulted(collateralShape, {}),
-  dangerSyntheticRoot: described(
-    'Root of synthetic evidence, in PEM; only in options named demo.',
-    optional(
-      text(/^-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*$/, 'a certificate in PEM'),
-    ),
+  key: defaulted(keyShape, {}),
+  root: described(
+    'Root above the CA, in PEM: its certificate comes with the statement that unlocks it. Absent: it is its own root.',
+    optional(pem),
   ),
+  collateral: defaulted(collateralShape, {}),
+  dangerSyntheticRoot: described('Root of synthetic evidence, in PEM; only in options named demo.', optional(pem)),
 })
 
 /** Who gets a certificate: policies that are in force, and for which service each of them is. */

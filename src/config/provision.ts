@@ -17,12 +17,24 @@ import {
 } from './provision-shape.ts'
 import { type Complaint, type Shape, show, told, unfit } from './shape.ts'
 
+/** Where the CA's key is kept. */
+export interface KeyPlace {
+  /** Absolute. */
+  readonly folder: string
+  readonly sealedTo: 'mrenclave' | 'mrsigner'
+  readonly dangerPlainFile: boolean
+}
+
 export interface ProvisionOptions {
   readonly name: string
   readonly trustDomain: string
   readonly operators: ProvisionDocument['operators']
   readonly lifetimeMs: number
   readonly peers: ReadonlyMap<string, Peers>
+  /** Undefined: in memory alone. */
+  readonly key: KeyPlace | undefined
+  /** DER of the root that signs for the CA; undefined: it signs for itself. */
+  readonly root: Uint8Array | undefined
   readonly collateral: CollateralRules
   /** DER of the root of synthetic evidence. */
   readonly dangerSyntheticRoot: Uint8Array | undefined
@@ -31,6 +43,8 @@ export interface ProvisionOptions {
 export const maxOptionsBytes = 1024 * 1024
 /** Of either set. */
 export const maxSetBytes = 1024 * 1024
+/** Certificates live for a day at most, and the list of them goes along with each answer. */
+const maxRevokedCertificates = 4096
 /** Shorter ones leave no time for a renewal that fails at first; whoever looks at a rotation has them shorter. */
 const leastLifetimeSeconds = 60
 
@@ -54,8 +68,15 @@ export function readProvisionOptions(bytes: Uint8Array, from: string): Provision
     const want = `at least ${leastLifetimeSeconds}, as evidence is not synthetic`
     complaints.push({ path: '/lifetimeSeconds', want, got: show(lifetimeSeconds) })
   }
+  const { source, ...place } = document.key
+  if (place.dangerPlainFile && (source !== 'sealed' || dangerSyntheticRoot === undefined)) {
+    const want = 'false, but for source "sealed" in options named demo with a dangerSyntheticRoot'
+    complaints.push({ path: '/key/dangerPlainFile', want, got: 'true' })
+  }
   const collateral = collateralOf(document.collateral, complaints)
-  const synthetic = dangerSyntheticRoot === undefined ? undefined : rootOf(dangerSyntheticRoot, complaints)
+  const der = (name: 'root' | 'dangerSyntheticRoot'): Uint8Array | undefined =>
+    document[name] === undefined ? undefined : derOf(document[name], `/${name}`, complaints)
+  const [root, synthetic] = [der('root'), der('dangerSyntheticRoot')]
   if (synthetic === undefined && collateral.sources.length === 0) {
     complaints.push({ path: '/collateral/sources', want: 'where collateral comes from', got: 'nothing' })
   }
@@ -66,6 +87,8 @@ export function readProvisionOptions(bytes: Uint8Array, from: string): Provision
     operators,
     lifetimeMs: lifetimeSeconds * 1000,
     peers: new Map(Object.entries(peers).map(([key, peer]) => [key, freeze(peersOf(peer))])),
+    key: source === 'sealed' ? place : undefined,
+    root,
     collateral,
     dangerSyntheticRoot: synthetic,
   })
@@ -91,7 +114,11 @@ export function readPolicySet(bytes: Uint8Array, from: string, options: Provisio
 
 /** @throws Fault 'options-invalid' */
 export function readRevocationSet(bytes: Uint8Array, from: string): RevocationSet {
-  return freeze(read(bytes, from, revocationSetShape, maxSetBytes))
+  const set = read(bytes, from, revocationSetShape, maxSetBytes)
+  const { length } = set.certificates
+  if (length <= maxRevokedCertificates) return freeze(set)
+  const want = `at most ${maxRevokedCertificates}: those that have ended need not be listed`
+  throw invalid(from, told({ path: '/certificates', want, got: String(length) }))
 }
 
 function read<T>(bytes: Uint8Array, from: string, shape: Shape<T>, most: number): T {
@@ -110,11 +137,11 @@ function parse(bytes: Uint8Array, from: string): unknown {
   }
 }
 
-function rootOf(pem: string, complaints: Complaint[]): Uint8Array | undefined {
+function derOf(pem: string, path: string, complaints: Complaint[]): Uint8Array | undefined {
   try {
     return new Uint8Array(new X509Certificate(pem).raw)
   } catch {
-    complaints.push({ path: '/dangerSyntheticRoot', want: 'a certificate in PEM', got: 'none' })
+    complaints.push({ path, want: 'a certificate in PEM', got: 'none' })
     return undefined
   }
 }

@@ -108,7 +108,12 @@ export function withKeyPem<T>(credential: Credential, use: (pem: { key: Buffer; 
 
 /** Certificates as concatenated PEM, in the order given. */
 export function chainPem(chain: readonly Uint8Array[]): string {
-  return chain.map(toPem).join('')
+  return chain.map(der => toPem(der)).join('')
+}
+
+/** A request for a certificate (PKCS#10) as PEM. */
+export function requestPem(der: Uint8Array): string {
+  return toPem(der, 'CERTIFICATE REQUEST')
 }
 
 function read(der: Uint8Array): Certificate {
@@ -119,9 +124,9 @@ function read(der: Uint8Array): Certificate {
   }
 }
 
-function toPem(der: Uint8Array): string {
+function toPem(der: Uint8Array, label = 'CERTIFICATE'): string {
   const text = Buffer.from(der.buffer, der.byteOffset, der.byteLength).toString('base64')
-  return `-----BEGIN CERTIFICATE-----\n${text.replace(/.{64}(?!$)/g, '$&\n')}\n-----END CERTIFICATE-----\n`
+  return `-----BEGIN ${label}-----\n${text.replace(/.{64}(?!$)/g, '$&\n')}\n-----END ${label}-----\n`
 }
 
 const alphabet = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/')

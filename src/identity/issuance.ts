@@ -24,6 +24,8 @@ export interface Answer {
   readonly floors: ReadonlyMap<string, number>
   /** SHA-256 of the audit log's last line, which is about this answer. */
   readonly auditHead: Uint8Array
+  /** The revocation list, DER; absent from a CA that gives none. */
+  readonly list?: Uint8Array | undefined
 }
 
 /** The CA's time, for one connection. */
@@ -65,7 +67,7 @@ export function readQuestion(bytes: Uint8Array): Question {
   return { request: bytesIn(fields, 1, code), evidence: bytesIn(fields, 2, code) }
 }
 
-export function writeAnswer({ chain, bundle, time, floors, auditHead }: Answer): Uint8Array {
+export function writeAnswer({ chain, bundle, time, floors, auditHead, list }: Answer): Uint8Array {
   return encodeFields(
     new Map<number, Cbor>([
       [1, chain],
@@ -73,6 +75,7 @@ export function writeAnswer({ chain, bundle, time, floors, auditHead }: Answer):
       [3, [time.signed, time.signature]],
       [4, floors],
       [6, auditHead],
+      ...(list ? [[7, list] as const] : []),
     ]),
   )
 }
@@ -98,6 +101,7 @@ export function readAnswer(bytes: Uint8Array): Answer {
       }),
     ),
     auditHead,
+    list: fields.has(7) ? bytesIn(fields, 7, answerCode) : undefined,
   }
 }
 

@@ -41,18 +41,24 @@ export class IssuedBy {
   #bundle: TrustBundle | undefined
   /** What the CA calls our machine, newest last; after it was replaced, its successor calls it something else. */
   readonly #platforms = new Set<string>()
+  /** Serial numbers, hex. */
+  #revoked: ReadonlySet<string> = new Set()
+  #revocations = 0
 
   constructor(clock: FloorClock) {
     this.#clock = clock
   }
 
-  /** Counts withdrawals, as TrustBundle does. */
+  /** Counts withdrawals, as TrustBundle does, and revocations. */
   get generation(): number {
-    return this.#bundle?.generation ?? 0
+    return (this.#bundle?.generation ?? 0) + this.#revocations
   }
 
-  learn({ bundle, at, binding }: Pick<Learned, 'bundle' | 'at' | 'binding'>): void {
+  learn(said: Pick<Learned, 'bundle' | 'at' | 'binding'> & Partial<Pick<Learned, 'revoked'>>): void {
+    const { bundle, at, binding, revoked = new Set() } = said
     this.#clock.raise(at)
+    if ([...revoked].some(serial => !this.#revoked.has(serial))) this.#revocations += 1
+    this.#revoked = revoked
     if (this.#bundle) this.#bundle.replace(bundle, longestLifeMs)
     else this.#bundle = new TrustBundle(this.#clock, bundle)
     this.#platforms.delete(binding.platform)
@@ -90,6 +96,9 @@ export class IssuedBy {
   #brokenBy(der: Uint8Array, { role, fresh, samePlatform }: Whose): Reason[] {
     const leaf = readCertificate(der)
     const reasons: Reason[] = []
+    if (this.#revoked.has(leaf.serial)) {
+      reasons.push({ rule: 'certificate-revoked', want: 'one that the CA has not revoked', got: leaf.serial })
+    }
     const life = leaf.notAfter - leaf.notBefore
     if (fresh && life > longestLifeMs + backdatedMs) {
       const got = `${Math.round(life / 3_600_000)} hours`

@@ -48,7 +48,7 @@ const oid = { keyUsage: '2.5.29.15', san: '2.5.29.17', names: '2.5.29.30', usage
 /** Critical extensions that are acted upon: by us, and certificate policies (.32, .33, .36, .54) by the engine. */
 const understood = new Set([...Object.values(oid), '2.5.29.19', '2.5.29.32', '2.5.29.33', '2.5.29.36', '2.5.29.54'])
 /** ECDSA and RSA PKCS#1 with SHA-256, 384, 512. Not Ed25519, which pkijs cannot check; not RSA-PSS, whose hash is hidden. */
-const signatureOids = new Set([
+export const signatureOids: ReadonlySet<string> = new Set([
   ...['1.2.840.10045.4.3.2', '1.2.840.10045.4.3.3', '1.2.840.10045.4.3.4'],
   ...['1.2.840.113549.1.1.11', '1.2.840.113549.1.1.12', '1.2.840.113549.1.1.13'],
 ])

@@ -11,6 +11,8 @@ export interface Mount {
   readonly path: string
   /** On the host, without `file:`. */
   readonly host: string
+  /** Of an encrypted mount: by which of Gramine's keys. */
+  readonly keyName: string
 }
 
 export interface TrustedFile {
@@ -116,8 +118,8 @@ export class Manifest {
   /** The root first, then the mounts in their order. */
   get mounts(): readonly Mount[] {
     const of = (entry: unknown, path: string): Mount => {
-      const { type = 'chroot', uri = 'file:.' } = isTable(entry) ? entry : {}
-      return { type: String(type), path, host: pathOf(String(uri)) }
+      const { type = 'chroot', uri = 'file:.', key_name = 'default' } = isTable(entry) ? entry : {}
+      return { type: String(type), path, host: pathOf(String(uri)), keyName: String(key_name) }
     }
     const mounts = this.tables('fs.mounts').map(entry => {
       return of(entry, posix.normalize(isTable(entry) ? String(entry['path']) : ''))
@@ -125,12 +127,18 @@ export class Manifest {
     return [of(this.get('fs.root'), '/'), ...mounts]
   }
 
+  /** The mount that a path inside the enclave lies on. */
+  mountOf(inside: string): Mount {
+    const path = posix.resolve('/', this.text('fs.start_dir'), inside)
+    return this.mounts
+      .filter(each => within(path, each.path))
+      .reduce((best, each) => (each.path.length >= best.path.length ? each : best))
+  }
+
   /** Which file of the host a path inside the enclave names; undefined where it is memory or encrypted. */
   hostPath(inside: string): string | undefined {
     const path = posix.resolve('/', this.text('fs.start_dir'), inside)
-    const mount = this.mounts
-      .filter(each => within(path, each.path))
-      .reduce((best, each) => (each.path.length >= best.path.length ? each : best))
+    const mount = this.mountOf(path)
     return mount.type === 'chroot' ? posix.join(mount.host, posix.relative(mount.path, path)) : undefined
   }
 

@@ -8,6 +8,8 @@ export const issuanceOutcomes = ['issued', 'refused', 'malformed', 'locked'] as 
 
 export interface IssuanceMetrics {
   readonly asked: (outcome: (typeof issuanceOutcomes)[number]) => void
+  /** Something was refused; counted once for each rule that it broke. */
+  readonly refused: (rules: readonly string[]) => void
   readonly locked: (locked: boolean) => void
   /** @param notAfterMs milliseconds since the epoch */
   readonly authority: (notAfterMs: number) => void
@@ -25,6 +27,12 @@ export function makeIssuanceMetrics(info: Readonly<Record<'version' | 'name' | '
   })
   // From zero, so that the first refusal is a rise.
   for (const outcome of issuanceOutcomes) asked.inc({ outcome }, 0)
+  const refused = new Counter({
+    name: 'postern_provision_refused_total',
+    help: 'Requests for certificates and statements refused, by the rule that was broken',
+    labelNames: ['rule'],
+    registers,
+  })
   const gauge = (name: string, help: string) => new Gauge({ name: `postern_provision_${name}`, help, registers })
   const locked = gauge('locked', '1 while an operator has to unlock it')
   const authority = gauge('authority_not_after_timestamp_seconds', "When the CA's own certificate ends")
@@ -35,6 +43,9 @@ export function makeIssuanceMetrics(info: Readonly<Record<'version' | 'name' | '
   )
   return {
     asked: outcome => asked.inc({ outcome }),
+    refused: rules => {
+      for (const rule of new Set(rules)) refused.inc({ rule })
+    },
     locked: is => locked.set(is ? 1 : 0),
     authority: ms => authority.set(ms / 1000),
     certificate: ms => certificate.set(ms / 1000),

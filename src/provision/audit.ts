@@ -1,6 +1,6 @@
 // The audit log: one line for each decision, refusals too, each with the hash of the line before. Whoever keeps any line
-// can tell whether the ones up to it were changed or left out. Lines hold who, which evidence and which rule; never a key,
-// a token or bytes that a stranger chose.
+// can tell whether the ones up to it were changed or left out. Lines hold who, which evidence and which rule; never a key
+// or a token, and of what a stranger chose no more than a reason quotes.
 
 import { createHash } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'

@@ -1,7 +1,7 @@
 // The CA without its ports: what a question comes to, what an operator's statement comes to. Every outcome is a value and
-// a line of the audit log; nothing that was sent is in either but what was verified, or is a hash.
+// a line of the audit log; of what was sent, either has what was verified, hashes, and what a reason quotes, cut short.
 
-import { createPublicKey } from 'node:crypto'
+import { createHash, createPublicKey } from 'node:crypto'
 import { exporterBytes, exporterLabel } from '../attest/challenge.ts'
 import { readRequest, requestContext } from '../attest/csr.ts'
 import type { Reason, TcbFacts } from '../attest/evidence.ts'
@@ -38,8 +38,7 @@ export interface Channel {
 
 export type Outcome =
   | { readonly outcome: 'issued'; readonly answer: Uint8Array; readonly notAfter: number }
-  | { readonly outcome: 'locked' }
-  | { readonly outcome: 'malformed' | 'refused'; readonly rules: readonly string[] }
+  | { readonly outcome: 'locked' | 'malformed' | 'refused'; readonly rules: readonly string[] }
 
 /** What anybody may know of it: what a statement is about. */
 export interface State {
@@ -48,6 +47,8 @@ export interface State {
   readonly boot: string
   readonly policies: string | null
   readonly revocations: string | null
+  /** SHA-256 of the certificate that it signs below; null: it waits for one of the root's. */
+  readonly certificate: string | null
   readonly auditHead: string
 }
 
@@ -68,28 +69,45 @@ export class Ca {
 
   get state(): State {
     const { ca, boot, open } = this.#lock
-    const { head: auditHead } = this.#options.audit
+    const { audit, authority, options } = this.#options
     const [policies, revocations] = [open?.policiesDigest ?? null, open?.revocationsDigest ?? null]
-    return { locked: open === undefined, ca, boot, policies, revocations, auditHead }
+    const certificate = options.root && !open ? null : sha256(authority.certificate)
+    return { locked: open === undefined, ca, boot, policies, revocations, certificate, auditHead: audit.head }
   }
 
   /** DER: what a relying party puts into its bundle. */
   get bundle(): readonly [Uint8Array] {
-    return [this.#options.authority.certificate]
+    return [this.#options.authority.anchor]
   }
 
-  /** @throws Fault 'policy-invalid', 'options-invalid': nothing has changed */
+  /** A request for its certificate, DER: what the root above it signs. */
+  request(): Promise<Uint8Array> {
+    return this.#options.authority.request()
+  }
+
+  /** @throws Fault 'policy-invalid', 'options-invalid', 'credential-invalid': nothing has changed */
   unlock(unlocking: Unlocking, from: string): void {
-    const { audit } = this.#options
+    const { audit, authority } = this.#options
     try {
-      const { by, policiesDigest, revocationsDigest } = this.#lock.unlock(unlocking)
+      const { by, policiesDigest, revocationsDigest, chain } = this.#lock.unlock(unlocking)
+      if (chain) authority.adopt(chain)
       this.#list = undefined
-      audit.record('unlocked', { from, by, policies: policiesDigest, revocations: revocationsDigest })
+      const { certificate } = this.state
+      audit.record('unlocked', { from, by, policies: policiesDigest, revocations: revocationsDigest, certificate })
     } catch (error) {
-      // Its text may repeat what a stranger sent; the code is enough for the log.
-      audit.record('unlock-refused', { from, code: error instanceof Fault ? error.code : 'internal' })
+      const [code, why] = error instanceof Fault ? [error.code, clean(error.message)] : ['internal', '']
+      this.#refuseStatement(from, code, why)
       throw error
     }
+  }
+
+  /** What came to unlock it is of another form. */
+  refuseForm(from: string, why: string): void {
+    this.#refuseStatement(from, 'request-malformed', why)
+  }
+
+  #refuseStatement(from: string, code: string, why: string): void {
+    this.#options.audit.record('unlock-refused', { from, reasons: [{ rule: 'statement', code, why }] })
   }
 
   /** The revocation list, DER; undefined while locked, since nobody has said yet what is revoked. */
@@ -110,13 +128,12 @@ export class Ca {
   /** @throws Fault 'internal', 'credential-invalid' where a certificate cannot be made */
   async certify(question: Uint8Array, { from, exported }: Channel): Promise<Outcome> {
     const { audit, trustFor, clock, authority, options, mrenclave } = this.#options
-    const refused = (outcome: 'malformed' | 'refused', who: Who, reasons: readonly Reason[]): Outcome => {
+    const refused = (outcome: 'locked' | 'malformed' | 'refused', who: Who, reasons: readonly Reason[]): Outcome => {
       audit.record('refused', { from, ...who, reasons: reasons.map(lineOf) } as Record<string, Json>)
       return { outcome, rules: reasons.map(({ rule }) => rule) }
     }
     if (this.#lock.open === undefined) {
-      audit.record('refused', { from, reasons: [{ rule: 'locked', want: 'an operator to unlock it', got: 'locked' }] })
-      return { outcome: 'locked' }
+      return refused('locked', {}, [{ rule: 'locked', want: 'an operator to unlock it', got: 'locked' }])
     }
     let asked: Awaited<ReturnType<typeof read>>
     try {
@@ -135,8 +152,9 @@ export class Ca {
     const decision = decide(asked, rules, trust, clock.now())
     if (!decision.accepted) return refused('refused', decision.who, decision.reasons)
     const { grant, who, tcb, entry } = decision
+    const list = await this.revocationList()
     const key = createPublicKey({ key: Buffer.from(asked.request.spki), format: 'der', type: 'spki' })
-    const { leaf, serial, notAfter } = await authority.issue(grant, key, asked.evidence)
+    const { chain, serial, notAfter } = await authority.issue(grant, key, asked.evidence)
     audit.record('issued', {
       from,
       ...who,
@@ -149,11 +167,12 @@ export class Ca {
       notAfter: new Date(notAfter).toISOString(),
     } as Record<string, Json>)
     const answer = writeAnswer({
-      chain: [leaf],
+      chain,
       bundle: this.bundle,
       time: authority.timeFor(asked.channel),
       floors: floorsOf(tcb),
       auditHead: new Uint8Array(Buffer.from(audit.head, 'hex')),
+      list,
     })
     return { outcome: 'issued', answer, notAfter }
   }
@@ -181,9 +200,11 @@ export function floorsOf(tcb: TcbFacts | undefined): ReadonlyMap<string, number>
 }
 
 const maxText = 200
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
-/** What a reason says may repeat bytes of the asker's: short, and visible ASCII. */
 function lineOf({ rule, want, got }: Reason): { rule: string; want: string; got: string } {
-  const clean = (text: string): string => text.replaceAll(/[^\x20-\x7e]+/g, '?').slice(0, maxText)
   return { rule, want: clean(want), got: clean(got) }
 }
+
+/** What a reason says may repeat bytes of the asker's: short, and visible ASCII. */
+const clean = (text: string): string => text.replaceAll(/[^\x20-\x7e]+/g, '?').slice(0, maxText)

@@ -34,8 +34,8 @@ export class Limits {
     this.#all = { tokens: options.all.burst, at: options.clock.monotonic() }
   }
 
-  /** True where one more may come from there now. */
-  take(address: string): boolean {
+  /** One more from there. @returns 0 where it may come, else in how many milliseconds it is worth another try */
+  take(address: string): number {
     const { clock, each, all } = this.#options
     const now = clock.monotonic()
     const own = this.#each.get(address) ?? { tokens: each.burst, at: now }
@@ -45,11 +45,17 @@ export class Limits {
     if (this.#each.size > this.#most && oldest !== undefined) this.#each.delete(oldest)
     fill(own, each, now)
     fill(this.#all, all, now)
-    if (own.tokens < 1 || this.#all.tokens < 1) return false
+    const wait = Math.max(lacking(own, each), lacking(this.#all, all))
+    if (wait > 0) return wait
     own.tokens -= 1
     this.#all.tokens -= 1
-    return true
+    return 0
   }
+}
+
+/** Milliseconds until a whole token is there. */
+function lacking({ tokens }: Bucket, { perSecond }: Rate): number {
+  return tokens >= 1 ? 0 : ((1 - tokens) / perSecond) * 1000
 }
 
 function fill(bucket: Bucket, { burst, perSecond }: Rate, now: number): void {

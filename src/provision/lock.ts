@@ -10,8 +10,9 @@ import { Fault } from '../base/errors.ts'
 import type { FloorClock } from '../base/floor.ts'
 import { type ProvisionOptions, readPolicySet, readRevocationSet } from '../config/provision.ts'
 import type { PolicySet, RevocationSet } from '../config/provision-shape.ts'
-import { type Complaint, integer, object, oneOf, text, told, unfit } from '../config/shape.ts'
+import { type Complaint, integer, object, oneOf, optional, text, told, unfit } from '../config/shape.ts'
 import { readUtf8Json, verifyJws } from '../config/signed/jws.ts'
+import { type IssuerChain, readChain } from './chain.ts'
 
 /** `typ` of a statement's header. */
 export const statementType = 'postern-unlock+jws'
@@ -26,6 +27,8 @@ const statementShape = object({
   /** SHA-256 of the exact bytes of either set. */
   policies: digest,
   revocations: digest,
+  /** The same of the certificate that the root has given it, and of what stands between. */
+  chain: optional(digest),
   /** Seconds since the epoch, by the operator's clock. */
   time: integer(0, 253_402_300_799),
 })
@@ -36,6 +39,7 @@ export interface Statement {
   readonly boot: string
   readonly policies: string
   readonly revocations: string
+  readonly chain?: string | undefined
   readonly time: number
 }
 
@@ -44,11 +48,15 @@ export interface Unlocking {
   readonly statement: string
   readonly policies: Uint8Array
   readonly revocations: Uint8Array
+  /** PEM, the CA's own certificate first. */
+  readonly chain?: Uint8Array | undefined
 }
 
 export interface Unlocked {
   readonly policies: PolicySet
   readonly revocations: RevocationSet
+  /** What the CA signs below; undefined where it is its own root. */
+  readonly chain: IssuerChain | undefined
   /** Name of the operator's key. */
   readonly by: string
   /** Hex. */
@@ -90,9 +98,10 @@ export class Lock {
 
   /**
    * Takes the sets of a statement from now on; raises the clock to its time.
-   * @throws Fault 'policy-invalid' or 'options-invalid' that says what is wrong with it; nothing has changed then
+   * @throws Fault 'policy-invalid', 'options-invalid' or 'credential-invalid' that says what is wrong with it; nothing has
+   * changed then
    */
-  unlock({ statement, policies, revocations }: Unlocking): Unlocked {
+  unlock({ statement, policies, revocations, chain }: Unlocking): Unlocked {
     const { options, clock } = this.#options
     const { key, payload } = verifyJws(statement, options.operators, statementType)
     const said = readStatement(payload)
@@ -102,6 +111,7 @@ export class Lock {
     equal('boot', 'the nonce that this process shows', this.#boot, said.boot)
     equal('policies', 'the hash of the policy set that came with it', policiesDigest, said.policies)
     equal('revocations', 'the hash of the revocation set that came with it', revocationsDigest, said.revocations)
+    equal('chain', 'the hash of the chain that came with it', chain ? sha256(chain) : 'none', said.chain ?? 'none')
     const ahead = clock.now() - said.time * 1000
     if (!(ahead <= maxStatementAgeMs)) {
       throw refused(
@@ -112,6 +122,7 @@ export class Lock {
     const next = {
       policies: readPolicySet(policies, 'policy set', options),
       revocations: readRevocationSet(revocations, 'revocation set'),
+      chain: this.#chain(chain, Math.max(clock.now(), said.time * 1000)),
       by: key.kid,
       policiesDigest,
       revocationsDigest,
@@ -125,6 +136,19 @@ export class Lock {
     this.#boot = toHex(randomBytes(nonceBytes))
     this.#open = next
     return next
+  }
+
+  /** The one that came, or the one before; none where there is no root above. */
+  #chain(pem: Uint8Array | undefined, at: number): IssuerChain | undefined {
+    const { spki, options } = this.#options
+    const { root } = options
+    if (root === undefined) {
+      if (pem === undefined) return undefined
+      throw refused('chain: want none, as the options name no root above the CA')
+    }
+    if (pem) return readChain(pem, { spki, root }, at)
+    if (this.#open?.chain) return this.#open.chain
+    throw refused('chain: want the certificate that the root of the options gives this CA: postern ca csr asks for it')
   }
 }
 

@@ -35,7 +35,7 @@ export const openApi = {
       post: {
         summary: 'Ask for a certificate',
         description:
-          'CBOR {1: PKCS#10 in DER, 2: 60000([quote, claims])}; the claims say `csr`, bind the key of the request, and name as channel what the TLS exporter gives for the label "EXPERIMENTAL postern attest v1" and SHA-256 of the request. Names in the request are not read. The answer is CBOR {1: chain, 2: bundle, 3: [signed time, signature], 4: floors, 6: head of the audit log}.',
+          'CBOR {1: PKCS#10 in DER, 2: 60000([quote, claims])}; the claims say `csr`, bind the key of the request, and name as channel what the TLS exporter gives for the label "EXPERIMENTAL postern attest v1" and SHA-256 of the request. Names in the request are not read. The answer is CBOR {1: chain, 2: bundle, 3: [signed time, signature], 4: floors, 6: head of the audit log, 7: revocation list in DER}.',
         requestBody: {
           required: true,
           content: { 'application/cbor': { schema: { type: 'string', format: 'binary' } } },
@@ -44,9 +44,10 @@ export const openApi = {
           200: text('application/cbor', 'A certificate'),
           400: refused('No question'),
           403: refused('Refused; the rules say why'),
+          408: refused('Too slow'),
           413: refused('Too long'),
           415: refused('Not CBOR'),
-          429: refused('Too often'),
+          429: refused('Too often; Retry-After says in how many seconds to come again'),
           503: refused('Locked'),
         },
       },
@@ -61,6 +62,12 @@ export const openApi = {
       get: {
         summary: 'The revocation list, in DER',
         responses: { 200: text('application/pkix-crl', 'The list'), 503: refused('Locked') },
+      },
+    },
+    '/v1/csr': {
+      get: {
+        summary: 'A request for its own certificate, in PEM: what the root above it signs',
+        responses: { 200: text('application/x-pem-file', 'PKCS#10') },
       },
     },
     '/v1/state': {
@@ -79,9 +86,14 @@ export const openApi = {
                     boot: { ...hex, description: 'Nonce; another one after each statement.' },
                     policies: { type: ['string', 'null'], description: 'SHA-256 of the policy set in force.' },
                     revocations: { type: ['string', 'null'], description: 'SHA-256 of the revocation set in force.' },
+                    certificate: {
+                      type: ['string', 'null'],
+                      description:
+                        'SHA-256 of the certificate that it signs below; null: it waits for one of the root above it.',
+                    },
                     auditHead: { ...hex, description: "SHA-256 of the audit log's last line." },
                   },
-                  required: ['locked', 'ca', 'boot', 'policies', 'revocations', 'auditHead'],
+                  required: ['locked', 'ca', 'boot', 'policies', 'revocations', 'certificate', 'auditHead'],
                 },
               },
             },
@@ -102,6 +114,11 @@ export const openApi = {
                   statement: { type: 'string', description: 'JWS, typ postern-unlock+jws.' },
                   policies: { type: 'string', description: 'The policy set: its exact text.' },
                   revocations: { type: 'string', description: 'The revocation set: its exact text.' },
+                  chain: {
+                    type: 'string',
+                    description:
+                      "PEM, where a root stands above the CA: the CA's own certificate first, the root left out.",
+                  },
                 },
                 required: ['statement', 'policies', 'revocations'],
                 additionalProperties: false,
@@ -113,9 +130,10 @@ export const openApi = {
           204: { description: 'In force' },
           400: refused('Not of this form'),
           403: refused('Refused; the detail says why'),
+          408: refused('Too slow'),
           413: refused('Too long'),
           415: refused('Not JSON'),
-          429: refused('Too often'),
+          429: refused('Too often; Retry-After says in how many seconds to come again'),
         },
       },
     },

@@ -20,12 +20,15 @@ import { Limits, type Rate } from './limits.ts'
 import { makeRoutes } from './routes.ts'
 import { caServer, type ServerTimes, serverTimes } from './server.ts'
 import { trustIn } from './trust.ts'
+import { TurnedAway } from './turned-away.ts'
 
 export interface ProvisionRole {
   readonly options: ProvisionOptions
   /** Of the options' exact bytes: what our evidence names, 32 bytes. */
   readonly policyDigest: Uint8Array
   readonly tee: QuoteSource
+  /** Where the CA's key is kept; undefined: in memory alone. */
+  readonly keyFile?: string | undefined
   /** For whoever wants a certificate, HTTPS. 0: any that is free. */
   readonly port: number
   /** For probes and Prometheus, plain HTTP. 0: any that is free. */
@@ -69,13 +72,13 @@ export async function startProvision(role: ProvisionRole): Promise<RunningProvis
   const metrics = makeIssuanceMetrics({ version, name: options.name, tee: tee.synthetic ? 'SYNTHETIC' : tee.tee })
   let phase: 'starting' | 'serving' | 'draining' = 'starting'
 
-  const authority = await IssuingAuthority.create({ ...options, clock })
-  metrics.authority(authority.notAfter)
+  const authority = await IssuingAuthority.create({ ...options, keyFile: role.keyFile, clock })
+  const audit = new Audit(clock, role.write)
   const ca = new Ca({
     options,
     authority,
     clock,
-    audit: new Audit(clock, role.write),
+    audit,
     mrenclave: toHex(tee.mrenclave),
     trustFor: trustIn(options, clock, news => tellCollateral(log, news)),
   })
@@ -84,11 +87,19 @@ export async function startProvision(role: ProvisionRole): Promise<RunningProvis
     ca,
     certificateLimits: new Limits({ clock, ...rates }),
     unlockLimits: new Limits({ clock, ...unlockRates }),
-    counted: metrics.asked,
+    counted(outcome) {
+      metrics.asked(outcome.outcome)
+      if ('rules' in outcome) metrics.refused(outcome.rules)
+    },
+    statementRefused: () => metrics.refused(['statement']),
   })
+  const turnedAway = new TurnedAway({ clock, audit, counted: metrics.refused })
   const main = caServer(
     routes,
-    error => log.error('Request failed', { code: describe(error) }),
+    {
+      failed: error => log.error('Request failed', { code: describe(error) }),
+      turnedAway: (from, reason) => turnedAway.record(from, reason),
+    },
     role.times ?? serverTimes,
   )
   const keeper = new Keeper({
@@ -115,8 +126,10 @@ export async function startProvision(role: ProvisionRole): Promise<RunningProvis
   const wanting = (): string | undefined => {
     if (phase !== 'serving') return phase
     if (!('credential' in keeper.standing)) return 'no certificate to show'
-    if (authority.notAfter - clock.now() < options.lifetimeMs) return 'the CA ends: start it anew'
-    return ca.state.locked ? 'locked' : undefined
+    if (ca.state.locked) return 'locked'
+    if (authority.notAfter - clock.now() >= options.lifetimeMs) return undefined
+    if (options.root) return "the CA's certificate ends: bring it another"
+    return `the CA ends: start it anew${role.keyFile === undefined ? '' : ', without its key file'}`
   }
   const side = sideServer(
     { path: '/healthz', answer: () => plainText(200, 'ok\n') },
@@ -131,6 +144,7 @@ export async function startProvision(role: ProvisionRole): Promise<RunningProvis
       path: '/metrics',
       async answer() {
         metrics.locked(ca.state.locked)
+        metrics.authority(authority.notAfter)
         return { status: 200, contentType: metricsType, body: await metrics.text() }
       },
     },
@@ -142,6 +156,7 @@ export async function startProvision(role: ProvisionRole): Promise<RunningProvis
     await keeper.ready(firstMs)
     const port = await listen(main.server, role.port)
     phase = 'serving'
+    if (options.key?.dangerPlainFile) log.warn("The CA's key lies in a PLAIN FILE: whoever reads it is the CA")
     if (tee.synthetic) log.warn('Evidence is SYNTHETIC: no hardware stands behind it')
     log.info('Serving', { port, sidePort, name: options.name, mrenclave: toHex(tee.mrenclave), ...ca.state })
     const end = async (): Promise<void> => {

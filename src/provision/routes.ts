@@ -3,9 +3,9 @@
 import { Fault } from '../base/errors.ts'
 import { JsonError, readJson } from '../base/json.ts'
 import { maxSetBytes } from '../config/provision.ts'
-import { object, text, unfit } from '../config/shape.ts'
+import { object, optional, text, unfit } from '../config/shape.ts'
 import { maxTokenBytes } from '../config/signed/jws.ts'
-import { chainPem } from '../identity/credential.ts'
+import { chainPem, requestPem } from '../identity/credential.ts'
 import { certificatesPath, maxQuestionBytes, messageType } from '../identity/issuance.ts'
 import type { Ca, Channel, Outcome } from './ca.ts'
 import type { Limits } from './limits.ts'
@@ -33,15 +33,24 @@ export interface RouteOptions {
   readonly certificateLimits: Limits
   readonly unlockLimits: Limits
   /** Told of every question's outcome. */
-  readonly counted: (outcome: Outcome['outcome']) => void
+  readonly counted: (outcome: Outcome) => void
+  /** Told of every statement that was refused. */
+  readonly statementRefused: () => void
 }
 
+const maxChainBytes = 64 * 1024
 // Escaping may double what is inside of a JSON string.
-const maxUnlockBytes = 2 * (2 * maxSetBytes + maxTokenBytes)
+const maxUnlockBytes = 2 * (2 * maxSetBytes + maxTokenBytes + maxChainBytes)
 const anyText = text(/^[\s\S]*$/, 'a text')
-const unlockShape = object({ statement: anyText, policies: anyText, revocations: anyText })
+const unlockShape = object({
+  statement: anyText,
+  policies: anyText,
+  revocations: anyText,
+  chain: optional(anyText),
+})
 
-export function makeRoutes({ ca, certificateLimits, unlockLimits, counted }: RouteOptions): readonly Route[] {
+export function makeRoutes(options: RouteOptions): readonly Route[] {
+  const { ca, certificateLimits, unlockLimits, counted } = options
   const json = (body: unknown): Reply => ({ status: 200, type: 'application/json', body: `${JSON.stringify(body)}\n` })
   return [
     {
@@ -51,7 +60,7 @@ export function makeRoutes({ ca, certificateLimits, unlockLimits, counted }: Rou
       limits: certificateLimits,
       async answer(body, channel) {
         const outcome = await ca.certify(body, channel)
-        counted(outcome.outcome)
+        counted(outcome)
         return replyTo(outcome)
       },
     },
@@ -68,13 +77,22 @@ export function makeRoutes({ ca, certificateLimits, unlockLimits, counted }: Rou
         return list ? { status: 200, type: 'application/pkix-crl', body: list } : locked
       },
     },
+    {
+      method: 'GET',
+      path: '/v1/csr',
+      answer: async () => ({ status: 200, type: 'application/x-pem-file', body: requestPem(await ca.request()) }),
+    },
     { method: 'GET', path: '/v1/state', answer: () => json(ca.state) },
     {
       method: 'POST',
       path: '/v1/unlock',
       takes: { type: 'application/json', maxBytes: maxUnlockBytes },
       limits: unlockLimits,
-      answer: (body, { from }) => unlock(ca, body, from),
+      answer(body, { from }) {
+        const reply = unlock(ca, body, from)
+        if (reply.status !== 204) options.statementRefused()
+        return reply
+      },
     },
     { method: 'GET', path: '/v1/openapi.json', answer: () => json(openApi) },
   ]
@@ -102,11 +120,16 @@ function replyTo(outcome: Outcome): Reply {
 
 function unlock(ca: Ca, body: Uint8Array, from: string): Reply {
   const unlocking = readUnlocking(body)
-  if (unlocking === undefined) return problem(400, 'malformed', { detail: 'want statement, policies, revocations' })
+  if (unlocking === undefined) {
+    const detail = 'want statement, policies, revocations'
+    ca.refuseForm(from, detail)
+    return problem(400, 'malformed', { detail })
+  }
   try {
     const bytes = new TextEncoder()
-    const { statement, policies, revocations } = unlocking
-    ca.unlock({ statement, policies: bytes.encode(policies), revocations: bytes.encode(revocations) }, from)
+    const { statement, policies, revocations, chain } = unlocking
+    const sets = { policies: bytes.encode(policies), revocations: bytes.encode(revocations) }
+    ca.unlock({ statement, ...sets, chain: chain === undefined ? undefined : bytes.encode(chain) }, from)
     return { status: 204, type: '', body: '' }
   } catch (error) {
     // The operator's own words come back to him; whoever else asks learns nothing that the state does not say.

@@ -4,14 +4,17 @@
 import { constants } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
+import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import type { Reason } from '../attest/evidence.ts'
+import { systemCode } from '../base/errors.ts'
 import { type Credential, withKeyPem } from '../identity/credential.ts'
 import { problem, type Reply, type Route } from './routes.ts'
 
 export interface ServerTimes {
   /** For a handshake, and for the head after it: whoever asks makes a quote between the two. */
   readonly headMs: number
-  /** From its first byte to the last of the answer. */
+  /** From its head to the last byte of the answer. */
   readonly requestMs: number
 }
 
@@ -20,6 +23,13 @@ export const serverTimes: ServerTimes = { headMs: 15_000, requestMs: 30_000 }
 const maxHeadBytes = 16 * 1024
 const maxConnections = 1_024
 const idleMs = 5_000
+
+export interface ServerEars {
+  /** Told of what is our own mistake. */
+  readonly failed: (error: unknown) => void
+  /** Told of whoever is refused before a question was read. */
+  readonly turnedAway: (from: string, reason: Reason) => void
+}
 
 export interface CaServer {
   readonly server: Server
@@ -35,17 +45,18 @@ const tls = {
   secureOptions: constants.SSL_OP_NO_TICKET,
 } as const
 
-/** Not yet listening. @param failed told of what is our own mistake, by its class */
+/** Not yet listening. */
 export function caServer(
   routes: readonly Route[],
-  failed: (error: unknown) => void,
+  { failed, turnedAway }: ServerEars,
   { headMs, requestMs }: ServerTimes = serverTimes,
 ): CaServer {
   const server = createServer({
     ...tls,
     handshakeTimeout: headMs,
     headersTimeout: headMs,
-    requestTimeout: requestMs,
+    // Ours comes first, and with an answer.
+    requestTimeout: headMs + requestMs,
     // Node looks at the two above only so often.
     connectionsCheckingInterval: Math.min(1_000, headMs),
     keepAliveTimeout: idleMs,
@@ -54,18 +65,38 @@ export function caServer(
   })
   server.maxConnections = maxConnections
   server.on('request', (message, response) => handle(message, response))
-  server.on('tlsClientError', (_error, socket) => socket.destroy())
-  server.on('clientError', (_error, socket) => socket.destroy())
+  // A handshake that failed comes here as well: node:https hands it on.
+  server.on('clientError', (error, socket) => {
+    if (timeouts.has(systemCode(error) ?? '')) turnedAway((socket as Socket).remoteAddress ?? '', tooSlow(headMs))
+    socket.destroy()
+  })
 
   function handle(message: IncomingMessage, response: ServerResponse): void {
-    const deadline = setTimeout(() => response.destroy(), requestMs)
-    response.on('close', () => clearTimeout(deadline))
-    message.on('error', () => response.destroy())
     const socket = message.socket as TLSSocket
     const from = socket.remoteAddress ?? ''
-    const route = routeOf(routes, message, from)
+    const turnAway = (reply: Reply, reason: Reason): void => {
+      turnedAway(from, reason)
+      refused(response, reply)
+    }
+    const deadline = setTimeout(() => {
+      if (message.complete || response.headersSent) response.destroy()
+      else turnAway(problem(408, 'too slow', { detail: `want all of it within ${requestMs} ms` }), tooSlow(requestMs))
+    }, requestMs)
+    response.on('close', () => clearTimeout(deadline))
+    message.on('error', () => response.destroy())
+    const route = routeOf(routes, message)
     if ('status' in route) {
       refused(response, route)
+      return
+    }
+    const most = route.takes?.maxBytes
+    if (most !== undefined && Number(message.headers['content-length'] ?? 0) > most) {
+      turnAway(...tooLong(most))
+      return
+    }
+    const waitMs = route.limits?.take(from) ?? 0
+    if (waitMs > 0) {
+      turnAway(...tooOften(waitMs))
       return
     }
     const maxBytes = route.takes?.maxBytes ?? 0
@@ -74,7 +105,7 @@ export function caServer(
     message.on('data', (chunk: Buffer) => {
       length += chunk.length
       if (length <= maxBytes) chunks.push(chunk)
-      else if (!response.headersSent) refused(response, tooLong(maxBytes))
+      else if (!response.headersSent) turnAway(...tooLong(maxBytes))
     })
     message.on('end', () => {
       if (response.headersSent || response.destroyed) return
@@ -103,10 +134,26 @@ export function caServer(
   }
 }
 
-const tooLong = (most: number): Reply => problem(413, 'too long', { detail: `want at most ${most} bytes` })
+/** Codes of Node's for a handshake, a head or a body that does not end. */
+const timeouts = new Set(['ERR_TLS_HANDSHAKE_TIMEOUT', 'ERR_HTTP_REQUEST_TIMEOUT'])
+const tooSlow = (most: number): Reason => ({ rule: 'too-slow', want: `all of it within ${most} ms`, got: 'a part' })
+
+function tooLong(most: number): [Reply, Reason] {
+  const want = `at most ${most} bytes`
+  return [problem(413, 'too long', { detail: `want ${want}` }), { rule: 'too-long', want, got: 'more' }]
+}
+
+function tooOften(waitMs: number): [Reply, Reason] {
+  const seconds = Math.ceil(waitMs / 1000)
+  const reply = problem(429, 'too often', { detail: `try again in ${seconds} s` })
+  return [
+    { ...reply, headers: { 'Retry-After': String(seconds) } },
+    { rule: 'too-often', want: `the next one in ${seconds} s`, got: 'one now' },
+  ]
+}
 
 /** The route, or what is answered before a byte of a body is read. */
-function routeOf(routes: readonly Route[], message: IncomingMessage, from: string): Route | Reply {
+function routeOf(routes: readonly Route[], message: IncomingMessage): Route | Reply {
   const { method = '', url = '', headers } = message
   const here = routes.filter(({ path }) => path === url)
   if (here.length === 0) return problem(404, 'no such path')
@@ -114,13 +161,11 @@ function routeOf(routes: readonly Route[], message: IncomingMessage, from: strin
   if (route === undefined) {
     return { ...problem(405, 'no such method'), headers: { Allow: here.map(each => each.method).join(', ') } }
   }
-  const { takes, limits } = route
+  const { takes } = route
   if (takes) {
     const type = (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase()
     if (type !== takes.type) return problem(415, 'another type', { detail: `want ${takes.type}` })
-    if (Number(headers['content-length'] ?? 0) > takes.maxBytes) return tooLong(takes.maxBytes)
   }
-  if (limits && !limits.take(from)) return { ...problem(429, 'too often'), headers: { 'Retry-After': '1' } }
   return route
 }
 

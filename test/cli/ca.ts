@@ -1,15 +1,20 @@
-import { createHash, generateKeyPairSync, X509Certificate } from 'node:crypto'
+import { createHash, createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
 import t from 'tap'
+import { readRequest } from '../../src/attest/csr.ts'
 import { toHex } from '../../src/base/bytes.ts'
 import type { Parsed } from '../../src/cli/args.ts'
-import { checkAudit, showBundle, showState, signStatement, unlock } from '../../src/cli/ca.ts'
+import { checkAudit, showBundle, showRequest, showState, signStatement, unlock } from '../../src/cli/ca.ts'
 import { verifyJws } from '../../src/config/signed/jws.ts'
 import { syntheticRootPem } from '../../src/demo/tee.ts'
+import { chainPem, withKeyPem } from '../../src/identity/credential.ts'
+import { issue } from '../../src/identity/x509.ts'
 import { statementType } from '../../src/provision/lock.ts'
 import { mrenclave } from '../support/evidence.ts'
-import { caMrenclave, operator, policySet, revocationSet, startCa } from '../support/provision.ts'
+import { makeCredential, makeRoot } from '../support/identity.ts'
+import { caMrenclave, makeOptions, operator, policySet, revocationSet, startCa } from '../support/provision.ts'
 
 const files = new Map<string, string>([
   ['policies.json', policySet()],
@@ -17,6 +22,7 @@ const files = new Map<string, string>([
   ['key.pem', String(operator.privateKey.export({ type: 'pkcs8', format: 'pem' }))],
 ])
 let out = ''
+let warned = ''
 const io = {
   readFile: (path: string): Uint8Array => {
     const text = files.get(path)
@@ -26,7 +32,9 @@ const io = {
   write: (text: string): void => {
     out += text
   },
-  warn: () => {},
+  warn: (text: string): void => {
+    warned += text
+  },
   now: () => Date.now(),
 }
 const parsed = (values: Record<string, string>, positionals: string[] = []): Parsed => ({
@@ -77,6 +85,34 @@ t.test('state, statement and unlocking go together', async t => {
   t.match(await said(() => checkAudit(parsed({}, ['audit.log']), io)), { code: 1, out: /^BROKEN/ })
 })
 
+t.test("the CA's request goes to whoever has the root, and what comes back into the statement", async t => {
+  const root = await makeRoot('root', { notBefore: Date.now() - 60_000, notAfter: Date.now() + 3_600_000 })
+  const running = await startCa({ options: makeOptions({ root: chainPem([root.certificate]) }) })
+  t.teardown(() => running.drain())
+  files.set('policy.json', policyFor(running.port))
+  warned = ''
+  const { out: request } = await said(() => showRequest(parsed({ policy: 'policy.json' }), io))
+  files.set('state.json', (await said(() => showState(parsed({ policy: 'policy.json' }), io))).out)
+  t.match(request, /^-----BEGIN CERTIFICATE REQUEST-----\n/)
+  const { ca } = JSON.parse(String(files.get('state.json')))
+  t.equal(warned, `the request of the CA whose key is ${ca}\n`)
+  const { spki } = readRequest(new Uint8Array(Buffer.from(request.replaceAll(/-----[A-Z ]+-----/g, ''), 'base64')))
+  const publicKey = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
+  const valid = { notBefore: Date.now() - 60_000, notAfter: Date.now() + 3_000_000 }
+  const subject = { commonName: 'below' }
+  files.set('ca.pem', chainPem([await issue({ ...valid, subject, publicKey, issuer: root, ca: {} })]))
+  const asked = { state: 'state.json', ...sets, key: 'key.pem', kid: 'ops-1' }
+  const giving = { policy: 'policy.json', statement: 'statement.jws', ...sets }
+  const statement = async (more: Record<string, string> = {}): Promise<void> => {
+    files.set('statement.jws', (await said(() => signStatement(parsed({ ...asked, ...more }), io))).out)
+  }
+  await statement()
+  t.match(await said(() => unlock(parsed(giving), io)), { code: 1, out: /chain: want the certificate that the root/ })
+  await statement({ chain: 'ca.pem' })
+  t.match(await said(() => unlock(parsed(giving), io)), { code: 1, out: /chain: want the hash/ })
+  t.same(await said(() => unlock(parsed({ ...giving, chain: 'ca.pem' }), io)), { code: 0, out: 'unlocked\n' })
+})
+
 t.test('who is not the CA that the policy means is told nothing', async t => {
   const running = await startCa()
   t.teardown(() => running.drain())
@@ -96,6 +132,14 @@ t.test('who is not the CA that the policy means is told nothing', async t => {
   t.teardown(() => server.close())
   const { port } = server.address() as AddressInfo
   await t.rejects(state(policyFor(port)), { code: 'issuer-unavailable' })
+  let bytes = 0
+  const plain = withKeyPem(await makeCredential(), ({ key, cert }) => createTlsServer({ key: Buffer.from(key), cert }))
+  plain.on('secureConnection', socket => socket.on('data', data => (bytes += data.length)))
+  await new Promise<void>(resolve => plain.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => plain.close())
+  const bare = policyFor((plain.address() as AddressInfo).port)
+  await t.rejects(state(bare), { code: 'issuer-untrusted', message: /evidence-missing/ }, 'a CA without evidence')
+  t.equal(bytes, 0)
 })
 
 t.test('what cannot be signed is a mistake of the command line', async t => {

@@ -26,11 +26,45 @@ t.test('options are read, frozen', async t => {
   t.ok(makeOptions().dangerSyntheticRoot)
 })
 
+t.test('a key is in memory, or in a folder sealed for the measurement unless it says otherwise', async t => {
+  t.equal(makeOptions().key, undefined)
+  const place = { folder: '/var/lib/postern-ca', sealedTo: 'mrenclave', dangerPlainFile: false }
+  t.same(makeOptions({ key: { source: 'sealed' } }).key, place)
+  t.same(makeOptions({ key: { source: 'sealed', folder: '/ca', sealedTo: 'mrsigner' } }).key, {
+    ...place,
+    folder: '/ca',
+    sealedTo: 'mrsigner',
+  })
+  t.ok(makeOptions({ key: { source: 'sealed', dangerPlainFile: true } }).key?.dangerPlainFile)
+  t.equal(makeOptions().root, undefined)
+  t.ok(makeOptions({ root: syntheticRootPem }).root)
+})
+
 t.test('with synthetic evidence, certificates may live so shortly that one can watch them rotate', async t => {
   t.equal(makeOptions({ lifetimeSeconds: 5 }).lifetimeMs, 5_000)
 })
 
 const refusedOptions: [name: string, text: string, want: RegExp][] = [
+  [
+    'a plain file outside of a demo',
+    document({ ...real, key: { source: 'sealed', dangerPlainFile: true } }),
+    /\/key\/dangerPlainFile: want false/,
+  ],
+  [
+    'a plain file of a key in memory',
+    document({ key: { dangerPlainFile: true } }),
+    /\/key\/dangerPlainFile: want false/,
+  ],
+  [
+    'a folder that goes up',
+    document({ key: { source: 'sealed', folder: '/a/../app' } }),
+    /\/key\/folder: want an absolute path/,
+  ],
+  [
+    'a root that is none',
+    document({ root: syntheticRootPem.replace('MII', 'AAA') }),
+    /\/root: want a certificate in PEM/,
+  ],
   ['nobody who may unlock it', document({ operators: [] }), /\/operators: want somebody/],
   [
     'a name twice',
@@ -68,6 +102,16 @@ t.test('bytes that are no text are refused', async t => {
   t.match(
     complaint(() => readProvisionOptions(Uint8Array.of(0xff), 'test')),
     /not valid UTF-8/,
+  )
+})
+
+t.test('more revoked certificates than one answer holds are refused', async t => {
+  const list = (length: number) =>
+    bytes({ version: 1, serial: 1, certificates: Array.from({ length }, (_, i) => (0x4000 + i).toString(16)) })
+  t.equal(readRevocationSet(list(4096), 'set').certificates.length, 4096)
+  t.match(
+    complaint(() => readRevocationSet(list(4097), 'set')),
+    /\/certificates: want at most 4096.*got 4097/,
   )
 })
 

@@ -1,7 +1,7 @@
 // The attesting CA, its operator and a proxy as processes that trust nothing but measurements: locked, unlocked, a
 // certificate on the proxy's TLS port; and a CA that another takes the place of.
 
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect as tlsConnect } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
@@ -126,6 +126,24 @@ t.test('it says what is wrong with its command line and its options', async t =>
     code: 1,
     error: /\/operators: want this key/,
   })
+})
+
+t.test('it keeps its key in no file that nothing seals', async t => {
+  const stage = await prepare(t)
+  const options = JSON.parse(readFileSync(stage.file('options.json'), 'utf8'))
+  const write = (key: object): void => writeFileSync(stage.file('options.json'), JSON.stringify({ ...options, key }))
+  const folder = stage.file('keys')
+  mkdirSync(folder)
+  write({ source: 'sealed', folder })
+  const args = ['provision', '--options', stage.file('options.json')]
+  t.match(await run(args), { code: 1, error: /source "sealed" and this is no enclave: nothing seals/ })
+  t.same(readdirSync(folder), [])
+  write({ source: 'sealed', folder, dangerPlainFile: true })
+  const ca = await startCa(t, stage)
+  t.match(ca.stdout(), /PLAIN FILE: whoever reads it is the CA/)
+  t.same(readdirSync(folder), ['ca.key'])
+  ca.signal('SIGTERM')
+  await ca.exit
 })
 
 t.test("its enclave's file takes its options and nothing synthetic", async t => {

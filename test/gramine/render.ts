@@ -171,6 +171,14 @@ t.test(
     t.equal(manifest.get('sgx.isvprodid'), 2)
     t.same((manifest.get('loader.argv') as string[]).slice(-3), ['/app/enclave.js', '--options', '/app/policy.json'])
     t.notMatch(rendered, /^loader\.env\..*passthrough/m)
+    t.notMatch(rendered, /encrypted/)
+    const kept = { ...options, key: { source: 'sealed', sealedTo: 'mrsigner', folder: '/var/lib/ca' } }
+    const sealed = manifestOf(render({ role: 'provision', policy: Buffer.from(JSON.stringify(kept)) }))
+    t.same((sealed.get('loader.argv') as string[]).slice(-2), ['--sealed', 'mrsigner:/var/lib/ca'])
+    t.match(sealed.mountOf('/var/lib/ca/ca.key'), { type: 'encrypted', host: '/var/lib/ca', keyName: '_sgx_mrsigner' })
+    t.equal(sealed.hostPath('/var/lib/ca/ca.key'), undefined)
+    const onProgram = Buffer.from(JSON.stringify({ ...options, key: { source: 'sealed', folder: '/app' } }))
+    t.throws(() => render({ role: 'provision', policy: onProgram }), { message: /program-unmeasured/ })
     t.equal(manifestOf(render()).get('sgx.isvprodid'), 1)
   },
 )

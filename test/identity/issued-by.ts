@@ -1,5 +1,6 @@
 import t from 'tap'
 import { type Binding, bindingOid, writeBinding } from '../../src/attest/binding.ts'
+import { readCertificate } from '../../src/attest/certificate.ts'
 import { toHex } from '../../src/base/bytes.ts'
 import { floorClock } from '../../src/base/floor.ts'
 import { IssuedBy, type Vouched, type Whose } from '../../src/identity/issued-by.ts'
@@ -120,4 +121,22 @@ t.test('names of our machine are forgotten, the oldest first', async t => {
   t.equal(await judged(leaf), 'accepted', 'said again, it is the newest again')
   learn(root, tag(30))
   t.equal(await judged(leaf), 'same-platform')
+})
+
+t.test('what the CA has revoked counts no more, from the moment that we hear of it', async t => {
+  const { root, issuedBy, judged } = await known()
+  const leaf = await leafOf(root)
+  const { serial } = readCertificate(leaf)
+  const learn = (...revoked: string[]): void =>
+    issuedBy.learn({ bundle: [root.certificate], at: start, binding: ours, revoked: new Set(revoked) })
+  learn('41ff')
+  t.equal(await judged(leaf), 'accepted')
+  const before = issuedBy.generation
+  learn('41ff')
+  t.equal(issuedBy.generation, before, 'the same list ends no verdict')
+  learn('41ff', serial)
+  t.equal(await judged(leaf), 'certificate-revoked')
+  t.ok(issuedBy.generation > before, 'and verdicts of before are old')
+  learn()
+  t.equal(await judged(leaf), 'accepted', 'the last list counts')
 })

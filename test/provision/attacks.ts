@@ -229,6 +229,9 @@ t.test('a question that got its certificate is nothing on another connection', a
   const second = await call(running.port, { body: recorded })
   t.equal(second.status, 403)
   t.same(json(second)['rules'], ['channel'])
+  const log = audited(running)
+  t.match(log.at(-1), { event: 'refused', reasons: [{ rule: 'channel' }] })
+  t.equal(log.filter(({ event }) => event === 'issued').length, 1, 'the first one')
 })
 
 t.test('a clone, or one that was started anew, is locked: what unlocked the other does not unlock it', async t => {
@@ -246,7 +249,10 @@ t.test('a clone, or one that was started anew, is locked: what unlocked the othe
   const cloned = await to(clone)
   t.equal(cloned.status, 403)
   t.match(json(cloned)['detail'], /ca: want/)
-  t.match(audited(clone).at(-1), { event: 'unlock-refused', code: 'policy-invalid' })
+  t.match(audited(clone).at(-1), {
+    event: 'unlock-refused',
+    reasons: [{ rule: 'statement', code: 'policy-invalid', why: /^statement: ca: want/ }],
+  })
   const asked = await makeAsked()
   refused(t, clone, await call(clone.port, { body: exported => ask(asked, exported) }), 503, [])
 })
@@ -278,6 +284,11 @@ t.test('nobody unlocks it who may not, or for other sets, or for another time', 
     t.match(json(said)['detail'], why, name)
   }
   t.match(json(await post(sign(good), { more: 1 })), { status: 400 })
+  const log = audited(running).filter(({ event }) => event === 'unlock-refused')
+  t.same(
+    log.map(({ reasons }) => (reasons as { rule: string; code: string }[]).map(({ rule, code }) => [rule, code])),
+    [...bad.slice(0, 4).map(() => [['statement', 'policy-invalid']]), [['statement', 'request-malformed']]],
+  )
   t.match(await post(sign(good)), { status: 429 }, 'and not as often as he likes')
   t.equal(json(await call(running.port, { method: 'GET', path: '/v1/state' }))['locked'], true)
   for (const [name, statement, sets, why] of bad.slice(4)) {

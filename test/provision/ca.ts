@@ -8,7 +8,8 @@ import { Audit } from '../../src/provision/audit.ts'
 import { IssuingAuthority } from '../../src/provision/authority.ts'
 import { Ca, floorsOf } from '../../src/provision/ca.ts'
 import type { TrustFor } from '../../src/provision/trust.ts'
-import { trust } from '../support/evidence.ts'
+import { makeTee, trust } from '../support/evidence.ts'
+import { now as inIntel, makeIntel, nextUpdate, type World } from '../support/pki-intel.ts'
 import {
   ask,
   caMrenclave,
@@ -23,9 +24,9 @@ import {
 
 const exported: Exported = () => Buffer.alloc(32, 3)
 
-async function makeCa(trustFor: TrustFor = async () => trust) {
+async function makeCa(trustFor: TrustFor = async () => trust, now = () => Date.now()) {
   const lines: string[] = []
-  const clock = floorClock(systemClock, 0)
+  const clock = floorClock({ ...systemClock, now }, 0)
   const options = makeOptions()
   const authority = await IssuingAuthority.create({ ...options, clock })
   const audit = new Audit(clock, line => lines.push(line))
@@ -34,7 +35,7 @@ async function makeCa(trustFor: TrustFor = async () => trust) {
   const open = (): void =>
     ca.unlock(
       {
-        statement: sign(statementFor({ ...ca.state }, policies, revocations)),
+        statement: sign(statementFor({ ...ca.state }, policies, revocations, now())),
         policies: Buffer.from(policies),
         revocations: Buffer.from(revocations),
       },
@@ -49,6 +50,28 @@ t.test('without collateral for the machine nothing is issued, and that is the re
   const question = await ask(await makeAsked(), exported)
   t.same(await ca.certify(question, { from: 'x', exported }), { outcome: 'refused', rules: ['collateral-missing'] })
   t.match(JSON.parse(lines.at(-1) ?? ''), { event: 'refused', from: 'x' })
+})
+
+t.test('evidence that has ended gets nothing: by its lists, by the certificate of its machine', async t => {
+  const ended = { notAfter: new Date(inIntel - 1_000) }
+  const cases: [name: string, world: World, at: number, rules: string[]][] = [
+    ['before it ended', {}, inIntel, []],
+    ['lists that should have been replaced', {}, nextUpdate + 1_000, ['collateral-outdated']],
+    ["the machine's certificate", { leaf: ended }, inIntel, ['quote-unverified']],
+  ]
+  for (const [name, world, at, rules] of cases) {
+    const { root, collateral, platform } = await makeIntel(world)
+    const { ca, open, lines } = await makeCa(
+      async () => ({ root, collateral }),
+      () => at,
+    )
+    open()
+    const question = await ask(await makeAsked(), exported, {}, makeTee({ platform }))
+    const outcome = await ca.certify(question, { from: 'x', exported })
+    t.match(outcome, rules.length > 0 ? { outcome: 'refused', rules } : { outcome: 'issued' }, name)
+    const last = JSON.parse(lines.at(-1) ?? '')
+    t.match(last, rules.length > 0 ? { event: 'refused', reasons: rules.map(rule => ({ rule })) } : { event: 'issued' })
+  }
 })
 
 t.test('sets that come while collateral is asked for are the ones that count', async t => {

@@ -2,8 +2,10 @@ import { spawnSync } from 'node:child_process'
 import { createHash, verify } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { get } from 'node:http'
+import { connect as connectPlain } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { connect } from 'node:tls'
 import t from 'tap'
 import { readBinding } from '../../src/attest/binding.ts'
 import { readCertificate } from '../../src/attest/certificate.ts'
@@ -28,6 +30,7 @@ import {
   policyDigest,
   policySet,
   revocationSet,
+  type Said,
   service,
   startCa,
   unlock,
@@ -37,6 +40,19 @@ type Running = Awaited<ReturnType<typeof startCa>>
 
 const audited = ({ lines }: Running): Record<string, unknown>[] =>
   lines.filter(line => line.startsWith('{"audit"')).map(line => JSON.parse(line))
+
+/** What comes back for bytes that nobody goes on with. */
+function raw(port: number, bytes: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let said = ''
+    const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => socket.write(bytes))
+    socket.setEncoding('utf8').on('data', chunk => {
+      said += chunk
+    })
+    socket.on('error', reject)
+    socket.on('close', () => resolve(said))
+  })
+}
 
 function side({ sidePort }: Running, path: string): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
@@ -225,25 +241,55 @@ t.test('oversized and slow requests end, whatever they are about', async t => {
   t.equal((await call(running.port, { body: long, headers: { 'Content-Length': String(long.length) } })).status, 413)
   t.equal((await call(running.port, { body: long, headers: { 'Transfer-Encoding': 'chunked' } })).status, 413)
   t.equal((await call(running.port, { body: 'x', type: 'text/plain' })).status, 415)
-  const slow = call(running.port, {
-    headers: { 'Content-Length': '10' },
-    body: async () => {
-      await delay(60_000, undefined, { ref: false })
-      return new Uint8Array(10)
-    },
+  const [first, second, ...others] = audited(running).filter(({ event }) => event === 'refused')
+  t.match(first, { from: /127\.0\.0\.1/, reasons: [{ rule: 'too-long', got: 'more' }] })
+  t.match([second, others], [undefined, []], 'a line a second')
+  const head = 'POST /v1/certificates HTTP/1.1\r\nHost: ca\r\nContent-Type: application/cbor\r\nContent-Length: 10\r\n'
+  t.match(
+    await raw(running.port, `${head}\r\nx`),
+    /^HTTP\/1\.1 408 [\s\S]*"title":"too slow"/,
+    'a body that does not end',
+  )
+  t.match(audited(running).at(-1), {
+    event: 'refused',
+    reasons: [{ rule: 'too-slow', want: 'all of it within 400 ms' }],
   })
-  await t.rejects(slow, 'cut off')
+  await delay(1_000)
+  t.equal(await raw(running.port, head), '', 'a head that does not end')
+  t.match(audited(running).at(-1), {
+    event: 'refused',
+    reasons: [{ rule: 'too-slow', want: 'all of it within 200 ms' }],
+  })
+  const mute = connectPlain(running.port, '127.0.0.1')
+  await new Promise(resolve => mute.on('close', resolve).resume())
+  const { body } = await side(running, '/metrics')
+  t.match(body, /^postern_provision_refused_total\{rule="too-long"\} 2$/m)
+  t.match(body, /^postern_provision_refused_total\{rule="too-slow"\} 3$/m, 'a handshake that does not begin, too')
   t.equal(audited(running).filter(({ event }) => event === 'issued').length, 0)
+  t.ok(verifyAudit(running.lines.join('')).ok)
 })
 
-t.test('whoever asks too often waits, and is not in the log for it', async t => {
-  const rate = { burst: 2, perSecond: 0.001 }
+t.test('whoever asks too often is told when to come again, and does not fill the log', async t => {
+  const rate = { burst: 2, perSecond: 0.01 }
   const running = await startCa({ rates: { each: rate, all: rate } })
   t.teardown(() => running.drain())
-  const statuses: number[] = []
-  for (let i = 0; i < 4; i++) statuses.push((await call(running.port, { path: certificatesPath, body: 'x' })).status)
-  t.same(statuses, [503, 503, 429, 429])
-  t.equal(audited(running).filter(({ event }) => event === 'refused').length, 2)
+  const said: Said[] = []
+  for (let i = 0; i < 5; i++) said.push(await call(running.port, { path: certificatesPath, body: 'x' }))
+  t.same(
+    said.map(({ status }) => status),
+    [503, 503, 429, 429, 429],
+  )
+  const [, , first] = said
+  t.match(first?.headers['retry-after'], /^(99|100)$/)
+  t.match(first && json(first), { title: 'too often', detail: /^try again in (99|100) s$/ })
+  const log = audited(running).filter(({ event }) => event === 'refused')
+  t.match(
+    log.map(({ reasons }) => reasons),
+    [[{ rule: 'locked' }], [{ rule: 'locked' }], [{ rule: 'too-often' }]],
+  )
+  const { body } = await side(running, '/metrics')
+  t.match(body, /^postern_provision_refused_total\{rule="locked"\} 2$/m)
+  t.match(body, /^postern_provision_refused_total\{rule="too-often"\} 3$/m)
 })
 
 t.test('new sets come by another statement, which is for the nonce of the moment', async t => {

@@ -17,7 +17,16 @@ import { demoCredential } from '../../src/demo/function.ts'
 import { withKeyPem } from '../../src/identity/credential.ts'
 import { gramine, nodeFlags } from '../support/bundled.ts'
 import { bytesOf, startContainer as startWatched } from '../support/engine-containers.ts'
-import { ahead, askKernelForTime, demoProgram, newEnclave, noSteps, startEnclave } from '../support/gramine-direct.ts'
+import {
+  ahead,
+  askKernelForTime,
+  demoProgram,
+  keyProgram,
+  mountSealed,
+  newEnclave,
+  noSteps,
+  startEnclave,
+} from '../support/gramine-direct.ts'
 import {
   ask,
   choosePorts,
@@ -312,6 +321,22 @@ async function attested(t: Test, enclave: DirectEnclave): Promise<void> {
     t.equal(proxy.lines().at(-1)?.['message'], 'Shutdown complete, exiting...')
   })
 }
+
+t.test("the attesting CA's key in an encrypted mount is the host's to break and not to read", { skip }, async t => {
+  const enclave = await newEnclave(t, { program: await keyProgram() })
+  mountSealed(enclave)
+  enclave.measure()
+  const ran = startEnclave(t, enclave)
+  await ran.exit
+  const [line = ''] = ran.stdout().match(/^\{.*"magic".*\}$/m) ?? []
+  t.match(JSON.parse(line), {
+    after: 'a key that nobody else reads',
+    again: /EEXIST/,
+    magic: 'GRAFS_PF',
+    open: false,
+    changed: /^credential-invalid: key file \/sealed\/ca\.key: /,
+  })
+})
 
 /** The subject of the certificate on the TLS port. */
 function shown({ tls }: Ports): Promise<string> {

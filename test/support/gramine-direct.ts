@@ -91,6 +91,25 @@ export async function demoProgram(quietMs: number): Promise<string> {
   return `"use strict";globalThis.testDrain={quietMs:${quietMs}};${text}`
 }
 
+/** What the attesting CA does with its key's file. */
+export async function keyProgram(): Promise<string> {
+  return (await bundle({ root: repository, entry: 'test/support/enclave-key.ts' })).text
+}
+
+/** Mounts one folder of the host twice: /sealed, encrypted, and /plain, with a key of the manifest's, as there are none of SGX. */
+export function mountSealed(enclave: DirectEnclave): void {
+  const manifest = join(enclave.tree, 'app/postern.manifest.toml')
+  const mounts = `fs.insecure__keys.test = "00112233445566778899aabbccddeeff"
+fs.mounts = [
+  { type = "encrypted", path = "/sealed", uri = "file:/tmp", key_name = "test" },
+  { path = "/plain", uri = "file:/tmp" },`
+  const text = readFileSync(manifest, 'utf8')
+  const changed = text
+    .replace('fs.mounts = [', mounts)
+    .replace('sgx.allowed_files = [', 'sgx.allowed_files = [\n  "file:/tmp/",')
+  writeFileSync(manifest, changed)
+}
+
 /** Starts it with this environment and no other. */
 export function startEnclave(t: Test, enclave: DirectEnclave, env: Environment = {}): Started {
   return launch(t, enclave.command(), { PATH: process.env['PATH'], ...env })

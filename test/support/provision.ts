@@ -1,6 +1,7 @@
 // An attesting CA and those who want something of it, in one process: enclaves that do not exist, connections that do.
 
 import { createHash } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
 import { request } from 'node:https'
 import type { TLSSocket } from 'node:tls'
 import type { OwnClaims } from '../../src/attest/bind.ts'
@@ -98,6 +99,7 @@ export interface Said {
   readonly status: number
   readonly body: Buffer
   readonly type: string
+  readonly headers: IncomingHttpHeaders
 }
 
 export interface Call {
@@ -134,6 +136,7 @@ export function call(
           status: response.statusCode ?? 0,
           body: Buffer.concat(chunks),
           type: response.headers['content-type'] ?? '',
+          headers: response.headers,
         }),
       )
     })
@@ -152,15 +155,16 @@ export const json = (said: Said): Record<string, unknown> => JSON.parse(said.bod
 export async function unlock(
   port: number,
   said: Partial<Statement> | object = {},
-  sets: { policies?: string; revocations?: string } = {},
+  sets: { policies?: string; revocations?: string; chain?: string } = {},
 ): Promise<Said> {
-  const { policies = policySet(), revocations = revocationSet() } = sets
+  const { policies = policySet(), revocations = revocationSet(), chain } = sets
   const state = json(await call(port, { method: 'GET', path: '/v1/state' }))
-  const statement = sign({ ...statementFor(state, policies, revocations), ...said })
+  const about = { ...statementFor(state, policies, revocations), ...(chain && { chain: sha256(chain) }) }
+  const statement = sign({ ...about, ...said })
   return call(port, {
     path: '/v1/unlock',
     type: 'application/json',
-    body: JSON.stringify({ statement, policies, revocations }),
+    body: JSON.stringify({ statement, policies, revocations, chain }),
   })
 }
 

@@ -11,6 +11,7 @@ import type { Role } from '../../attest/bind.ts'
 import { type Binding, readBinding } from '../../attest/binding.ts'
 import { type Certificate, readCertificate } from '../../attest/certificate.ts'
 import { exporterBytes, exporterLabel } from '../../attest/challenge.ts'
+import { readCrl, requireIssuedBy } from '../../attest/crl.ts'
 import { makeRequestEvidence, requestContext } from '../../attest/csr.ts'
 import type { QuoteSource } from '../../attest/evidence.ts'
 import { taggedEvidenceOid } from '../../attest/ratls.ts'
@@ -63,6 +64,8 @@ export interface Learned {
   /** The CA's time, signed for our connection; milliseconds since the epoch. */
   readonly at: number
   readonly floors: Answer['floors']
+  /** Serial numbers, hex: certificates of this CA that count no more. */
+  readonly revoked: ReadonlySet<string>
 }
 
 /** Connection, quote and answer together. */
@@ -118,7 +121,7 @@ async function askOnce(options: ProvisionSourceOptions, signal: AbortSignal): Pr
     const binding = bindingOf(options, leaf)
     const at = timeOf(answer, channel)
     const credential = toCredential(answer.chain, key.privateKey, 'enclave')
-    learned({ binding, bundle: answer.bundle, at, floors: answer.floors })
+    learned({ binding, bundle: answer.bundle, at, floors: answer.floors, revoked: revokedBy(answer) })
     done?.('certificate')
     return credential
   } finally {
@@ -228,16 +231,30 @@ function bindingOf({ role, policyDigest }: ProvisionSourceOptions, leaf: Certifi
   throw malformed(`a certificate for ${binding.role} under ${binding.policyDigest}`)
 }
 
-/** What time it is, as whoever issued the certificate has signed it for this connection. */
-function timeOf({ time, bundle }: Answer, channel: Uint8Array): number {
+/** What time it is, as whoever issued the certificate has signed it for this connection: an anchor, or one below it. */
+function timeOf({ time, chain: [, ...above], bundle }: Answer, channel: Uint8Array): number {
   const data = Buffer.concat([timeLabel, time.signed])
-  const signed = bundle.some(anchor => verify('sha256', data, readLeaf(anchor).publicKey, time.signature))
-  if (!signed) throw malformed('a time that nobody of its bundle has signed')
+  const signers = [...above, ...bundle].map(der => readLeaf(der).publicKey)
+  if (!signers.some(key => verify('sha256', data, key, time.signature))) {
+    throw malformed('a time that nobody of its chain or bundle has signed')
+  }
   const said = readTime(time.signed)
   if (!equalBytes(said.channel, channel)) {
     throw malformed(`a time for another connection (${toHex(said.channel).slice(0, 8)}…)`)
   }
   return said.at
+}
+
+/** What the CA has revoked, as it has signed the list of it. */
+function revokedBy({ list, chain: [, ...above], bundle }: Answer): ReadonlySet<string> {
+  if (list === undefined) return new Set()
+  try {
+    const crl = readCrl(list, 'revocation list')
+    requireIssuedBy(crl, readLeaf(above[0] ?? bundle[0]), 'revocation list')
+    return crl.revoked
+  } catch (error) {
+    throw malformed(`a revocation list that is none of its own (${describe(error)})`)
+  }
 }
 
 function unavailable({ authority }: ProvisionSourceOptions, what: string): Fault {

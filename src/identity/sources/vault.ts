@@ -9,7 +9,7 @@ import { readPemChain } from '../../attest/pem.ts'
 import { equalBytes } from '../../base/bytes.ts'
 import { Fault } from '../../base/errors.ts'
 import type { Json, JsonObject } from '../../base/json.ts'
-import { type CertificateSource, type Credential, chainPem, toCredential } from '../credential.ts'
+import { type CertificateSource, type Credential, requestPem, toCredential } from '../credential.ts'
 import { rotate } from '../rotate.ts'
 import { accepted, malformed, objectIn, type VaultServer } from '../vault/call.ts'
 import { provesEnclave, type VaultLogin } from '../vault/login.ts'
@@ -53,7 +53,7 @@ async function issueOne(options: VaultOptions, session: VaultSession, signal: Ab
   const csr = await certificateRequest({ key, subject: { commonName }, dnsNames, uris, extensions })
   const path = `${mount}/${evidence ? 'sign-verbatim' : 'sign'}/${role}`
   const body = {
-    csr: csrPem(csr),
+    csr: requestPem(csr),
     // For roles that take names from here instead of from the request.
     common_name: commonName,
     alt_names: dnsNames.join(','),
@@ -119,8 +119,4 @@ function requireExtensions(leaf: Certificate, want: readonly Extension[]): void 
     if (leaf.extensions.some(each => each.oid === oid && equalBytes(each.value, value))) continue
     throw new Fault('credential-invalid', `vault: the certificate came without its evidence (${oid})`)
   }
-}
-
-function csrPem(der: Uint8Array): string {
-  return chainPem([der]).replaceAll('CERTIFICATE-----', 'CERTIFICATE REQUEST-----')
 }

@@ -3,7 +3,7 @@
 import { shipped } from '../../config/policies.ts'
 import { type Manifest, within } from '../manifest.ts'
 import { type Rule, told, when } from '../rule.ts'
-import { policyOf, scriptOf } from './loader.ts'
+import { flagOf, policyOf, scriptOf } from './loader.ts'
 
 /** What Kubernetes and Knative mount into the pod, and postern reads as the host's word. */
 export const kubernetesMounts = [
@@ -205,6 +205,23 @@ export const fileRules: readonly Rule[] = [
     severity: 'error',
     cure: 'take it out: it is memory that the host reads and writes',
     find: m => m.mounts.filter(({ type }) => type === 'untrusted_shm').map(({ path }) => `${path} is untrusted_shm`),
+  },
+  {
+    id: 'sealed-plain',
+    severity: 'error',
+    cure: '{ type = "encrypted", path = FOLDER, uri = "file:FOLDER", key_name = "_sgx_mrenclave" }, or "_sgx_mrsigner", as --sealed says',
+    find: m => {
+      const said = flagOf(m, '--sealed')
+      if (said === undefined) return []
+      const [, to = '', folder = ''] = /^(mrenclave|mrsigner):(\/.+)$/.exec(said) ?? []
+      if (folder === '') return [`--sealed ${said}: want mrenclave:FOLDER or mrsigner:FOLDER`]
+      const { type, keyName } = m.mountOf(`${folder}/ca.key`)
+      const sound = type === 'encrypted' && keyName === `_sgx_${to}`
+      return when(
+        !sound,
+        `--sealed ${said}, and the mount there is ${type}${type === 'encrypted' ? ` by ${keyName}` : ''}`,
+      )
+    },
   },
   {
     id: 'tmp-missing',

@@ -40,7 +40,7 @@ export function policyOf(manifest: Manifest): string | undefined {
   return flagOf(manifest, '--policy') ?? flagOf(manifest, '--options')
 }
 
-function flagOf({ argv }: Manifest, flag: string): string | undefined {
+export function flagOf({ argv }: Manifest, flag: string): string | undefined {
   const at = argv.indexOf(flag)
   return at >= 0 ? argv[at + 1] : argv.find(word => word.startsWith(`${flag}=`))?.slice(flag.length + 1)
 }

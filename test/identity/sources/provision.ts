@@ -13,10 +13,10 @@ import { Fault } from '../../../src/base/errors.ts'
 import { chainPem, withKeyPem } from '../../../src/identity/credential.ts'
 import { type Answer, readQuestion, timeLabel, writeAnswer, writeTime } from '../../../src/identity/issuance.ts'
 import { type Learned, type ProvisionSourceOptions, provisionSource } from '../../../src/identity/sources/provision.ts'
-import { generateKey, issue } from '../../../src/identity/x509.ts'
+import { generateKey, issue, revocationList } from '../../../src/identity/x509.ts'
 import { makeTee, mrenclave, refusingTee } from '../../support/evidence.ts'
-import { makeCredential, makeRoot } from '../../support/identity.ts'
-import { policyDigest, service, startCa, unlock } from '../../support/provision.ts'
+import { makeCredential, makeRoot, type TestAuthority } from '../../support/identity.ts'
+import { policyDigest, revocationSet, service, startCa, unlock } from '../../support/provision.ts'
 
 const binding: Binding = {
   role: 'proxy',
@@ -65,7 +65,7 @@ async function first(asked: ProvisionSourceOptions) {
 t.test('a certificate from the CA, for a key that was born here', async t => {
   const running = await startCa()
   t.teardown(() => running.drain())
-  await unlock(running.port)
+  await unlock(running.port, {}, { revocations: revocationSet({ certificates: ['41ff'] }) })
   const told: Learned[] = []
   const phases: string[] = []
   const learned = (said: Learned): unknown => told.push(said)
@@ -74,6 +74,7 @@ t.test('a certificate from the CA, for a key that was born here', async t => {
   t.equal(credential.keyOrigin, 'enclave')
   t.match(readCertificate(credential.chain[0]).x509.subjectAltName, `URI:${service}/proxy`)
   t.match(told, [{ binding: { role: 'proxy', platform: /^[0-9a-f]{32}$/ } }])
+  t.same([...(told[0]?.revoked ?? [])], ['41ff'])
   t.ok(Math.abs((told[0]?.at ?? 0) - Date.now()) < 60_000)
   t.same(phases, ['key', 'quote', 'certificate'])
 })
@@ -123,7 +124,7 @@ interface Lie {
   /** The extension's value; empty for none. */
   readonly binding?: Uint8Array
   readonly leaf?: Parameters<typeof issue>[0] | object
-  readonly answer?: (answer: Answer) => Answer
+  readonly answer?: (answer: Answer, root: TestAuthority) => Answer | Promise<Answer>
   readonly raw?: { readonly status?: number; readonly body: Uint8Array }
   readonly channel?: Uint8Array
 }
@@ -169,7 +170,7 @@ async function lying(lie: Lie) {
       floors: new Map(),
       auditHead: new Uint8Array(32),
     }
-    response.end(writeAnswer(lie.answer?.(answer) ?? answer))
+    response.end(writeAnswer((await lie.answer?.(answer, root)) ?? answer))
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   return { server, port: (server.address() as AddressInfo).port, close: () => server.close() }
@@ -178,6 +179,8 @@ async function lying(lie: Lie) {
 t.test('what it says is looked at', async t => {
   const { publicKey } = generateKey()
   const other = await makeRoot('other')
+  const listBy = (issuer: TestAuthority): Promise<Uint8Array> =>
+    revocationList({ issuer, revoked: [], number: 1, thisUpdate: Date.now(), nextUpdate: Date.now() + 60_000 })
   const rows: [name: string, lie: Lie, want: RegExp | undefined][] = [
     ['an honest answer', {}, undefined],
     ['another key', { leaf: { publicKey } }, /another key/],
@@ -189,7 +192,18 @@ t.test('what it says is looked at', async t => {
     ['another role', { binding: writeBinding({ ...binding, role: 'workload' }) }, /a certificate for workload under/],
     ['another policy', { binding: writeBinding({ ...binding, policyDigest: '0'.repeat(64) }) }, /proxy under 000/],
     ['a time for another connection', { channel: new Uint8Array(32) }, /time for another connection/],
-    ['a time that others signed', { answer: a => ({ ...a, bundle: [other.certificate] }) }, /nobody of its bundle/],
+    [
+      'a time that others signed',
+      { answer: a => ({ ...a, bundle: [other.certificate] }) },
+      /nobody of its chain or bundle/,
+    ],
+    ['a revocation list', { answer: async (a, root) => ({ ...a, list: await listBy(root) }) }, undefined],
+    [
+      'a list of another',
+      { answer: async a => ({ ...a, list: await listBy(other) }) },
+      /list that is none of its own \(collateral-unv/,
+    ],
+    ['a list that is none', { answer: a => ({ ...a, list: Uint8Array.of(1) }) }, /list that is none of its own/],
     ['no certificate', { answer: a => ({ ...a, chain: [Uint8Array.of(1)] }) }, /certificate that is none/],
     ['garbage', { raw: { body: Buffer.from('<html>') } }, /message: want a CBOR map/],
     ['too much', { raw: { body: Buffer.alloc(300 * 1024) } }, /more than/],

@@ -7,7 +7,23 @@ const mount = (entry: object): Changes => ({ 'fs.mounts': plus('fs.mounts', entr
 const trusted = (...entries: unknown[]): Changes => ({ 'sgx.trusted_files': plus('sgx.trusted_files', ...entries) })
 const argv = (...words: string[]): Changes => ({ 'loader.argv': ['node', ...words] })
 
+const sealed = (said: string, entry?: object): Changes => ({
+  ...argv('/app/enclave.js', '--options', '/app/policy.json', '--sealed', said),
+  ...(entry && mount(entry)),
+})
+const encrypted = { type: 'encrypted', path: '/ca', uri: 'file:/data', key_name: '_sgx_mrenclave' }
+
 testRules(fileRules, [
+  ['sealed-plain', sealed('mrenclave:/ca', encrypted), []],
+  ['sealed-plain', sealed('mrenclave:/ca'), ['--sealed mrenclave:/ca, and the mount there is tmpfs']],
+  ['sealed-plain', sealed('mrenclave:/ca', { path: '/ca', uri: 'file:/data' }), [/the mount there is chroot$/]],
+  ['sealed-plain', sealed('mrsigner:/ca', encrypted), [/the mount there is encrypted by _sgx_mrenclave$/]],
+  [
+    'sealed-plain',
+    sealed('mrenclave:/ca', { ...encrypted, key_name: undefined }),
+    [/encrypted by (?:default|undefined)$/],
+  ],
+  ['sealed-plain', sealed('/ca', encrypted), ['--sealed /ca: want mrenclave:FOLDER or mrsigner:FOLDER']],
   ['entrypoint-missing', { 'libos.entrypoint': undefined }, ['libos.entrypoint is not set']],
   ['program-unmeasured', { 'libos.entrypoint': '/bin/node' }, ['libos.entrypoint, /bin/node, is no trusted file']],
   [
