@@ -68,6 +68,10 @@ export const provisionShape = object({
     'Life of a certificate; less than 60 only with synthetic evidence.',
     defaulted(integer(5, 86_400), 3600),
   ),
+  unlockedSeconds: described(
+    'For how long a statement unlocks it, from the time that it names: so long a host may go on with what was revoked since.',
+    defaulted(integer(60, 31_536_000), 2_592_000),
+  ),
   peers: described('Sets of enclaves, by name.', record(peerName, 'a name of lower-case letters', peerShape)),
   key: defaulted(keyShape, {}),
   root: described(

@@ -30,6 +30,8 @@ export interface ProvisionOptions {
   readonly trustDomain: string
   readonly operators: ProvisionDocument['operators']
   readonly lifetimeMs: number
+  /** How long a statement counts. */
+  readonly unlockedMs: number
   readonly peers: ReadonlyMap<string, Peers>
   /** Undefined: in memory alone. */
   readonly key: KeyPlace | undefined
@@ -86,6 +88,7 @@ export function readProvisionOptions(bytes: Uint8Array, from: string): Provision
     trustDomain: document.trustDomain,
     operators,
     lifetimeMs: lifetimeSeconds * 1000,
+    unlockedMs: document.unlockedSeconds * 1000,
     peers: new Map(Object.entries(peers).map(([key, peer]) => [key, freeze(peersOf(peer))])),
     key: source === 'sealed' ? place : undefined,
     root,

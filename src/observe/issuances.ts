@@ -10,7 +10,8 @@ export interface IssuanceMetrics {
   readonly asked: (outcome: (typeof issuanceOutcomes)[number]) => void
   /** Something was refused; counted once for each rule that it broke. */
   readonly refused: (rules: readonly string[]) => void
-  readonly locked: (locked: boolean) => void
+  /** @param until milliseconds since the epoch; null where it is locked */
+  readonly unlocked: (until: number | null) => void
   /** @param notAfterMs milliseconds since the epoch */
   readonly authority: (notAfterMs: number) => void
   readonly certificate: (notAfterMs: number) => void
@@ -35,6 +36,10 @@ export function makeIssuanceMetrics(info: Readonly<Record<'version' | 'name' | '
   })
   const gauge = (name: string, help: string) => new Gauge({ name: `postern_provision_${name}`, help, registers })
   const locked = gauge('locked', '1 while an operator has to unlock it')
+  const until = gauge(
+    'unlocked_until_timestamp_seconds',
+    'When an operator has to unlock it again; 0 where it is locked',
+  )
   const authority = gauge('authority_not_after_timestamp_seconds', "When the CA's own certificate ends")
   const certificate = gauge('certificate_not_after_timestamp_seconds', 'When the certificate that it shows ends')
   new Gauge({ name: 'postern_provision_info', help: 'What runs', labelNames: Object.keys(info), registers }).set(
@@ -46,7 +51,10 @@ export function makeIssuanceMetrics(info: Readonly<Record<'version' | 'name' | '
     refused: rules => {
       for (const rule of new Set(rules)) refused.inc({ rule })
     },
-    locked: is => locked.set(is ? 1 : 0),
+    unlocked: ms => {
+      locked.set(ms === null ? 1 : 0)
+      until.set((ms ?? 0) / 1000)
+    },
     authority: ms => authority.set(ms / 1000),
     certificate: ms => certificate.set(ms / 1000),
     text: () => registers[0]?.metrics() ?? Promise.resolve(''),

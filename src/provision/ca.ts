@@ -47,6 +47,8 @@ export interface State {
   readonly boot: string
   readonly policies: string | null
   readonly revocations: string | null
+  /** Seconds since the epoch: locked again from then on. */
+  readonly until: number | null
   /** SHA-256 of the certificate that it signs below; null: it waits for one of the root's. */
   readonly certificate: string | null
   readonly auditHead: string
@@ -72,7 +74,13 @@ export class Ca {
     const { audit, authority, options } = this.#options
     const [policies, revocations] = [open?.policiesDigest ?? null, open?.revocationsDigest ?? null]
     const certificate = options.root && !open ? null : sha256(authority.certificate)
-    return { locked: open === undefined, ca, boot, policies, revocations, certificate, auditHead: audit.head }
+    const until = this.unlockedUntil === null ? null : Math.floor(this.unlockedUntil / 1000)
+    return { locked: open === undefined, ca, boot, policies, revocations, until, certificate, auditHead: audit.head }
+  }
+
+  /** Milliseconds since the epoch; null while locked. */
+  get unlockedUntil(): number | null {
+    return this.#lock.open?.until ?? null
   }
 
   /** DER: what a relying party puts into its bundle. */
@@ -132,9 +140,9 @@ export class Ca {
       audit.record('refused', { from, ...who, reasons: reasons.map(lineOf) } as Record<string, Json>)
       return { outcome, rules: reasons.map(({ rule }) => rule) }
     }
-    if (this.#lock.open === undefined) {
-      return refused('locked', {}, [{ rule: 'locked', want: 'an operator to unlock it', got: 'locked' }])
-    }
+    const locked = (): Outcome =>
+      refused('locked', {}, [{ rule: 'locked', want: 'an operator to unlock it', got: 'locked' }])
+    if (this.#lock.open === undefined) return locked()
     let asked: Awaited<ReturnType<typeof read>>
     try {
       asked = read(question, exported)
@@ -147,12 +155,15 @@ export class Ca {
     } catch (error) {
       return refused('refused', {}, [reasonOf(error)])
     }
-    // Looked at now: while collateral came, an operator may have brought other sets.
-    const rules = { ...this.#lock.open, options, mrenclave, platformSalt: authority.platformSalt }
+    // Looked at now: while collateral came, an operator may have brought other sets, or their time may have ended.
+    const { open } = this.#lock
+    const revoked = this.revocationList()
+    if (open === undefined || revoked === undefined) return locked()
+    const rules = { ...open, options, mrenclave, platformSalt: authority.platformSalt }
     const decision = decide(asked, rules, trust, clock.now())
     if (!decision.accepted) return refused('refused', decision.who, decision.reasons)
     const { grant, who, tcb, entry } = decision
-    const list = await this.revocationList()
+    const list = await revoked
     const key = createPublicKey({ key: Buffer.from(asked.request.spki), format: 'der', type: 'spki' })
     const { chain, serial, notAfter } = await authority.issue(grant, key, asked.evidence)
     audit.record('issued', {

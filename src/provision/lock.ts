@@ -2,7 +2,8 @@
 // start), for the sets that it decides by, and for the time. A clone, a restart or older sets brought back by the host have
 // another key, another nonce or other digests; a clock set back is put right by the same act.
 //
-// Each statement counts once: the nonce changes with it. New sets come by another one, and never with a lower serial.
+// Each statement counts once: the nonce changes with it. New sets come by another one, and never with a lower serial. It counts
+// for a while: a process that the host keeps from the next one goes on with what it has until then, and is locked again.
 
 import { createHash, randomBytes } from 'node:crypto'
 import { toHex } from '../base/bytes.ts'
@@ -62,6 +63,8 @@ export interface Unlocked {
   /** Hex. */
   readonly policiesDigest: string
   readonly revocationsDigest: string
+  /** Milliseconds since the epoch: locked again from then on. */
+  readonly until: number
 }
 
 export interface LockOptions {
@@ -79,7 +82,8 @@ export class Lock {
   readonly #options: LockOptions
   readonly ca: string
   #boot = toHex(randomBytes(nonceBytes))
-  #open: Unlocked | undefined
+  /** Kept when its time is over: no later statement goes below its serials. */
+  #last: Unlocked | undefined
 
   constructor(options: LockOptions) {
     this.#options = options
@@ -93,7 +97,7 @@ export class Lock {
 
   /** Undefined while locked. */
   get open(): Unlocked | undefined {
-    return this.#open
+    return this.#last && this.#options.clock.now() < this.#last.until ? this.#last : undefined
   }
 
   /**
@@ -126,15 +130,16 @@ export class Lock {
       by: key.kid,
       policiesDigest,
       revocationsDigest,
+      until: said.time * 1000 + options.unlockedMs,
     }
-    const before = this.#open
+    const before = this.#last
     if (before) {
       notLower('policies', before.policies.serial, next.policies.serial)
       notLower('revocations', before.revocations.serial, next.revocations.serial)
     }
     clock.raise(said.time * 1000)
     this.#boot = toHex(randomBytes(nonceBytes))
-    this.#open = next
+    this.#last = next
     return next
   }
 
@@ -147,7 +152,7 @@ export class Lock {
       throw refused('chain: want none, as the options name no root above the CA')
     }
     if (pem) return readChain(pem, { spki, root }, at)
-    if (this.#open?.chain) return this.#open.chain
+    if (this.#last?.chain) return this.#last.chain
     throw refused('chain: want the certificate that the root of the options gives this CA: postern ca csr asks for it')
   }
 }

@@ -86,6 +86,10 @@ export const openApi = {
                     boot: { ...hex, description: 'Nonce; another one after each statement.' },
                     policies: { type: ['string', 'null'], description: 'SHA-256 of the policy set in force.' },
                     revocations: { type: ['string', 'null'], description: 'SHA-256 of the revocation set in force.' },
+                    until: {
+                      type: ['integer', 'null'],
+                      description: 'Seconds since the epoch: locked again from then on.',
+                    },
                     certificate: {
                       type: ['string', 'null'],
                       description:
@@ -93,7 +97,7 @@ export const openApi = {
                     },
                     auditHead: { ...hex, description: "SHA-256 of the audit log's last line." },
                   },
-                  required: ['locked', 'ca', 'boot', 'policies', 'revocations', 'certificate', 'auditHead'],
+                  required: ['locked', 'ca', 'boot', 'policies', 'revocations', 'until', 'certificate', 'auditHead'],
                 },
               },
             },

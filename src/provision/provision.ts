@@ -143,7 +143,7 @@ export async function startProvision(role: ProvisionRole): Promise<RunningProvis
     {
       path: '/metrics',
       async answer() {
-        metrics.locked(ca.state.locked)
+        metrics.unlocked(ca.unlockedUntil)
         metrics.authority(authority.notAfter)
         return { status: 200, contentType: metricsType, body: await metrics.text() }
       },

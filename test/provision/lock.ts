@@ -57,6 +57,25 @@ t.test('older sets never come back while it runs', async t => {
   t.equal(unlock({ revocations: revocationSet({ serial: 9 }) }).revocations.serial, 9)
 })
 
+t.test(
+  'a statement counts for a while; then the next one is needed, and is held to the serials of the last',
+  async t => {
+    const { unlock, lock, inner } = makeLock()
+    const { until } = unlock()
+    t.equal(until, start + 30 * 86_400_000)
+    inner.advance(until - start - 1)
+    t.ok(lock.open)
+    inner.advance(1)
+    t.equal(lock.open, undefined)
+    t.match(
+      complaint(() => unlock({ policies: policySet({ serial: 2 }) })),
+      /policies: want a serial of at least 3, got 2/,
+    )
+    t.ok(unlock().until > until)
+    t.ok(lock.open)
+  },
+)
+
 t.test('a set that does not fit unlocks nothing, whoever signed for it', async t => {
   const { unlock, lock } = makeLock()
   t.match(

@@ -190,6 +190,7 @@ t.test('it is ready once an operator has unlocked it, and says what it waits for
   await call(running.port, { body: Buffer.from('junk') })
   const { body } = await side(running, '/metrics')
   t.match(body, /^postern_provision_locked 0$/m)
+  t.match(body, /^postern_provision_unlocked_until_timestamp_seconds [1-9]\d{9}/m)
   t.match(body, /^postern_provision_requests_total\{outcome="malformed"\} 1$/m)
 })
 
