@@ -26,9 +26,9 @@ RUN npm run build && npm run --silent sbom > dist/sbom.json
 FROM build AS plain-tree
 RUN node_modules/.bin/node gramine/layout.ts plain /tree && cp dist/sbom.json /tree/app/
 
-# What runs is the enclave's file, with its options of Node but the bound of its heap, with which V8 collects garbage so
-# often that a stream of HTTP/2 costs a quarter more: it starts in less time and memory than the command, which is
-# there too. Knative gives its sidecar no arguments, so the policy is part of the entry point.
+# What runs is the enclave's file: it starts in less time and memory than the command, which is there too. Its options of
+# Node are the enclave's but for the bound of the heap, which makes V8 collect garbage so often that a request over HTTP/2
+# costs a quarter more. Knative gives its sidecar no arguments, so the policy is part of the entry point.
 FROM scratch AS plain
 LABEL org.opencontainers.image.title="postern" \
       org.opencontainers.image.description="A drop-in replacement for Knative Serving's queue-proxy (no enclave)" \

@@ -1,5 +1,5 @@
-// The one file of each enclave, dist/enclave.js from src/enclave.ts and what it imports, and that of the attesting CA. The same sources give the same bytes,
-// wherever they lie. A bundle that breaks a rule or outgrows the budget is not written.
+// The one file of each enclave, dist/enclave.js from src/enclave.ts and what it imports, and that of the attesting CA. The
+// same sources give the same bytes, wherever they lie. A bundle that breaks a rule or outgrows the budget is not written.
 //
 //   node build/bundle.ts
 

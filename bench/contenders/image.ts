@@ -1,7 +1,7 @@
 // Ours as the image `plain` has it: the enclave's file on Node alone, under `compatible`. It takes no synthetic evidence, so
 // a container behind TLS is known by its key; its certificate is mounted at a place that a benchmark must not write.
 
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { compatible } from '../../src/config/policies.ts'
@@ -19,7 +19,7 @@ export const image: Contender = {
   summary: "what the image `plain` runs: the enclave's file on Node; pins the container's key",
   missing() {
     if (root === undefined) return 'it takes a checkout'
-    return existsSync(bundle) ? undefined : 'npm run build'
+    return madeOf(bundle, join(root, 'src')) ? undefined : 'dist/enclave.js is not of these sources: npm run build'
   },
   cannot({ changing }, leg) {
     if (changing) return 'it pins one key'
@@ -39,6 +39,13 @@ export const image: Contender = {
       env: { ...posternEnv(site), ...variables },
     }
   },
+}
+
+/** True where a file is there and no source below the folder is newer: else it is another commit's. */
+export function madeOf(file: string, sources: string): boolean {
+  if (!existsSync(file)) return false
+  const { mtimeMs } = statSync(file)
+  return globSync('**/*.ts', { cwd: sources }).every(path => statSync(join(sources, path)).mtimeMs <= mtimeMs)
 }
 
 /** As shipped, and with a container behind TLS known by its key. */
