@@ -69,9 +69,11 @@ t.test('it is renewed by the CA, and shown to whoever comes then', async t => {
 t.test('without its CA there is no start', async t => {
   const clock = new FakeClock(Date.now())
   const enclaves = [{ mrenclave: toHex(demoProvision().mrenclave) }]
-  const begun = attested(t, { service, provision: { url: 'https://127.0.0.1:1', enclaves } }, { clock })
+  const heard: string[] = []
+  const report = ({ event }: { readonly event: string }): void => void heard.push(event)
+  const begun = attested(t, { service, provision: { url: 'https://127.0.0.1:1', enclaves }, report }, { clock })
   begun.catch(() => {})
-  while (clock.pending === 0) await new Promise(resolve => setImmediate(resolve))
+  await until('its first try has failed', () => heard.includes('credential-renewal-failed'))
   await clock.advance(61_000)
   await t.rejects(begun, { code: 'issuer-unavailable', message: /provision: 127\.0\.0\.1:1: / })
 })
